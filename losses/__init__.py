@@ -1,0 +1,1 @@
+"""Losses on distance maps that see connectivity."""

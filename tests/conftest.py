@@ -1,0 +1,6 @@
+"""Settings of every test. No torch here: the graph tests run without it."""
+
+from hypothesis import settings
+
+settings.register_profile("topodelin", deadline=None, derandomize=True, max_examples=50)
+settings.load_profile("topodelin")

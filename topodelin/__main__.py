@@ -1,0 +1,5 @@
+"""`python -m topodelin`."""
+
+from topodelin.cli import main
+
+main()

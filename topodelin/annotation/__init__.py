@@ -1,0 +1,1 @@
+"""Targets made from neurite graphs, and synthetic microscopy."""

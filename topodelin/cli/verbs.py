@@ -1,0 +1,1 @@
+"""Every verb of the command line, imported once so that each registers itself."""

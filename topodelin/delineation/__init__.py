@@ -1,0 +1,1 @@
+"""Delineation of whole volumes, cube by cube."""
