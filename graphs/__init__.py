@@ -1,4 +1,4 @@
-"""Neurite graphs, SWC files and the metrics that say how a tracing is wrong. Never imports torch."""
+"""Neurite graphs, SWC files, metrics that say how a tracing is wrong. Never imports torch."""
 
 from topodelin.graphs.neurite_graph import NeuriteGraph, as_neurite_graph
 
