@@ -1,1 +1,19 @@
-"""Networks that regress distance maps."""
+"""Networks that regress distance maps, and the files they travel in."""
+
+from topodelin.models.card import ModelCard
+from topodelin.models.prediction import predict_distance_map, predict_tiled
+from topodelin.models.storage import ModelError, bundled_models, load_model, save_model
+from topodelin.models.unet import UNet
+from topodelin.models.zoo import MODELS
+
+__all__ = [
+    "MODELS",
+    "ModelCard",
+    "ModelError",
+    "UNet",
+    "bundled_models",
+    "load_model",
+    "predict_distance_map",
+    "predict_tiled",
+    "save_model",
+]
