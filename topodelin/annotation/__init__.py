@@ -1,1 +1,21 @@
-"""Targets made from neurite graphs, and synthetic microscopy."""
+"""Targets made from neurite graphs, and synthetic microscopy of them."""
+
+from topodelin.annotation.centreline import centreline_mask
+from topodelin.annotation.clipping import clip_to_extent
+from topodelin.annotation.distance_map import distance_map, graph_distance_map
+from topodelin.annotation.microscope import Microscope
+from topodelin.annotation.morphologies import neurites_from_swc
+from topodelin.annotation.neurites import random_neurites
+from topodelin.annotation.rendering import expected_photons, render_microscopy
+
+__all__ = [
+    "Microscope",
+    "centreline_mask",
+    "clip_to_extent",
+    "distance_map",
+    "expected_photons",
+    "graph_distance_map",
+    "neurites_from_swc",
+    "random_neurites",
+    "render_microscopy",
+]
