@@ -1,13 +1,18 @@
 """A neurite graph: nodes in space (µm) and straight edges between them, as frozen arrays."""
 
+import sys
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import networkx as nx
 import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
+
+if TYPE_CHECKING:
+    from networkx import Graph as NetworkxGraph
+else:  # importing networkx costs more than reading an SWC file, so it waits until it is used
+    NetworkxGraph = Any
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,8 +108,10 @@ class NeuriteGraph:
             self.kinds[keep],
         )
 
-    def to_networkx(self) -> nx.Graph:
+    def to_networkx(self) -> NetworkxGraph:
         """Nodes 0..N-1 with `pos`, `radius`, `kind`; edges with `length`, µm."""
+        import networkx as nx
+
         graph = nx.Graph()
         for node, (pos, radius, kind) in enumerate(
             zip(self.positions.tolist(), self.radii.tolist(), self.kinds.tolist(), strict=True)
@@ -115,7 +122,7 @@ class NeuriteGraph:
         return graph
 
     @classmethod
-    def from_networkx(cls, graph: nx.Graph) -> "NeuriteGraph":
+    def from_networkx(cls, graph: NetworkxGraph) -> "NeuriteGraph":
         """From a graph whose nodes carry `pos`, `(z, y, x)` or `(y, x)` in µm.
 
         `radius` and `kind` are taken where present. Self-loops are dropped.
@@ -135,11 +142,12 @@ class NeuriteGraph:
         return cls(positions, np.array(edges, dtype=np.int64), radii, kinds)
 
 
-def as_neurite_graph(graph: "NeuriteGraph | nx.Graph") -> NeuriteGraph:
+def as_neurite_graph(graph: "NeuriteGraph | NetworkxGraph") -> NeuriteGraph:
     """The graph as a `NeuriteGraph`, whichever of the two kinds came."""
     if isinstance(graph, NeuriteGraph):
         return graph
-    if isinstance(graph, nx.Graph):
+    networkx = sys.modules.get("networkx")  # without that module nobody holds one of its graphs
+    if networkx is not None and isinstance(graph, networkx.Graph):
         return NeuriteGraph.from_networkx(graph)
     raise TypeError(
         f"a graph must be a NeuriteGraph or a networkx.Graph, got {type(graph).__name__}"

@@ -1,0 +1,54 @@
+"""Forests: a graph without its cycles, and without its crumbs."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import minimum_spanning_tree
+
+from topodelin.graphs.neurite_graph import NetworkxGraph, NeuriteGraph, as_neurite_graph
+
+
+def spanning_forest(
+    graph: NeuriteGraph | NetworkxGraph, weights: Sequence[float] | np.ndarray | None = None
+) -> NeuriteGraph:
+    """The same nodes with every cycle cut at its heaviest edge (minimum spanning forest).
+
+    Args:
+        graph: any graph.
+        weights: (E,) cost of each edge; its length in µm by default. Among equal weights the
+            edge that comes later in `graph.edges` is cut.
+    """
+    graph = as_neurite_graph(graph)
+    kept = graph.edges[forest_edges(graph, weights)]
+    return NeuriteGraph(graph.positions, kept, graph.radii, graph.kinds)
+
+
+def forest_edges(
+    graph: NeuriteGraph, weights: Sequence[float] | np.ndarray | None = None
+) -> np.ndarray:
+    """The edges (rows of `graph.edges`, ascending) of the minimum spanning forest."""
+    cost = graph.lengths if weights is None else np.asarray(weights, dtype=np.float64)
+    if cost.shape != (len(graph.edges),) or np.isnan(cost).any():
+        raise ValueError(
+            f"`weights` must hold one number for each of {len(graph.edges)} edges, "
+            f"got shape {cost.shape}" + (" with NaN" if np.isnan(cost).any() else "")
+        )
+    # Ranks instead of weights: no two are equal and none is 0, which a sparse matrix would drop.
+    by_rank = np.argsort(cost, kind="stable")
+    low, high = np.sort(graph.edges[by_rank], axis=1).T
+    _, first = np.unique(low * len(graph) + high, return_index=True)  # lightest of parallel edges
+    ranks = coo_array((first + 1.0, (low[first], high[first])), shape=(len(graph), len(graph)))
+    forest = minimum_spanning_tree(ranks.tocsr())
+    return np.sort(by_rank[np.rint(forest.data).astype(np.int64) - 1])
+
+
+def drop_small_components(
+    graph: NeuriteGraph | NetworkxGraph, min_length_um: float
+) -> NeuriteGraph:
+    """The graph without the connected components shorter than `min_length_um` in all."""
+    graph = as_neurite_graph(graph)
+    component = graph.components
+    count = int(component.max()) + 1 if len(component) else 0
+    lengths = np.bincount(component[graph.edges[:, 0]], weights=graph.lengths, minlength=count)
+    return graph.select((lengths >= min_length_um)[component])

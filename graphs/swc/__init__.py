@@ -1,0 +1,12 @@
+"""SWC files: one node a line, `id type x y z radius parent`.
+
+The format stores `x y z`; everything else in the library is `(z, y, x)` in µm. The conversion is
+made by the reader and the writer of this folder and nowhere else.
+"""
+
+from topodelin.graphs.swc.checking import check_swc
+from topodelin.graphs.swc.reading import read_swc
+from topodelin.graphs.swc.rows import SwcError, SwcProblem
+from topodelin.graphs.swc.writing import write_swc
+
+__all__ = ["SwcError", "SwcProblem", "check_swc", "read_swc", "write_swc"]
