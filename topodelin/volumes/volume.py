@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -12,6 +12,7 @@ Index = tuple[int, int, int]
 AXES = "(z, y, x)"
 
 
+@runtime_checkable
 class ArrayLike(Protocol):
     """Anything that can be read by slices: numpy array, memory map, zarr array, lazy TIFF."""
 
