@@ -272,3 +272,14 @@ def test_a_smooth_field_has_unit_variance_and_its_correlation() -> None:
 def test_a_wrong_number_is_named(arguments: dict, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         Microscope(**arguments)
+
+
+def test_a_halo_lights_what_lies_far_above_a_neurite_and_spares_its_brightness() -> None:
+    shape, spacing = (41, 41, 60), (1.0, 0.33, 0.33)
+    sharp, hazy = (
+        expected_photons(line(20 * 0.33, z=20.0), shape, spacing, rng(), each)[:, 20, 30]
+        for each in (PLAIN, replace(PLAIN, halo=0.2, halo_sigma=3.2))
+    )
+    assert sharp[26] < 0.001 * sharp[20]
+    assert hazy[26] / hazy[20] == pytest.approx(0.2 / 1.2 * np.exp(-(6**2) / 2 / 3.2**2), rel=0.1)
+    assert hazy[20] == pytest.approx(sharp[20], rel=0.05)
