@@ -1,0 +1,100 @@
+"""`topodelin delineate` from the command line."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from topodelin.cli import app, verbs  # noqa: F401  (registers the verbs)
+from topodelin.delineation import planning
+from topodelin.delineation.memory import CubeCost
+from topodelin.models import ModelCard, UNet, save_model
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """A tiny network that nobody trained: it calls everything or nothing neurite."""
+    torch.manual_seed(0)
+    network = UNet(in_channels=1, out_channels=1, dims=3, base=2, poolings=2)
+    card = ModelCard("unet", dict(network.arguments), (1, 1, 1), 6.0, 2.0, (16, 16, 16), (4, 4, 4))
+    save_model(tmp_path / "model.safetensors", network, card)
+    return tmp_path / "model.safetensors"
+
+
+@pytest.fixture
+def volume(tmp_path: Path) -> Path:
+    image = np.zeros((16, 16, 40), np.uint8)
+    image[8, 8, 2:38] = 200
+    np.save(tmp_path / "stack.npy", image)
+    return tmp_path / "stack.npy"
+
+
+def called(*words: object) -> list[str]:
+    return ["delineate", *map(str, words), "--spacing", "1,1,1"]
+
+
+def test_a_volume_becomes_a_folder_with_trees_and_a_table(
+    volume: Path, model: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "seeds.csv").write_text("z,y,x\n8,8,5\n")
+    run = tmp_path / "run"
+    words = called(volume, "-o", run, "--model", model, "--seeds", tmp_path / "seeds.csv")
+    done = CliRunner().invoke(app, [*words, "--json"], catch_exceptions=False)
+    assert done.exit_code == 0
+    answer = json.loads(done.stdout)
+    assert answer["cubes_total"] == 3
+    assert answer["cubes_visited"] >= 1
+    assert (run / "trees.csv").read_text().count("\n") == answer["trees"] + 1
+    again = CliRunner().invoke(app, words, catch_exceptions=False)
+    assert again.exit_code == 0
+    assert f"{answer['cubes_visited']} of 3 cubes visited" in again.stdout
+
+
+def test_a_dry_run_writes_nothing(
+    volume: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planning, "measure_cube", lambda *_: CubeCost(0.5, 2**28))
+    before = sorted(tmp_path.iterdir())
+    words = called(volume, "-o", tmp_path / "run", "--model", model, "--dry-run")
+    done = CliRunner().invoke(app, words, catch_exceptions=False)
+    assert done.exit_code == 0
+    assert "cubes:  3 in the volume" in done.stdout
+    assert "memory:" in done.stdout
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_seed_outside_is_an_error_and_writes_nothing(
+    volume: Path, model: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "seeds.csv").write_text("8,8,500\n")
+    words = called(volume, "-o", tmp_path / "run", "--model", model)
+    with pytest.raises(ValueError, match="must lie inside the volume"):
+        CliRunner().invoke(
+            app, [*words, "--seeds", str(tmp_path / "seeds.csv")], catch_exceptions=False
+        )
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_interrupted_run_says_how_to_go_on(
+    volume: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("topodelin.delineation.delineate", interrupted)
+    words = called(volume, "-o", tmp_path / "my run", "--model", model, "--restart")
+    monkeypatch.setattr("sys.argv", ["topodelin", *words])
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 130
+    assert "stopped; go on with: topodelin delineate" in done.stderr
+    assert f"'{tmp_path / 'my run'}'" in done.stderr
+    assert "--restart" not in done.stderr
+
+
+def test_a_device_that_is_not_there_is_refused(volume: Path, model: Path, tmp_path: Path) -> None:
+    words = called(volume, "-o", tmp_path / "run", "--model", model, "--device", "tpu")
+    with pytest.raises(ValueError, match="`device` 'tpu' cannot be used here"):
+        CliRunner().invoke(app, words, catch_exceptions=False)
