@@ -17,16 +17,15 @@ Expected of the ideal network: `truth_visited` 1, and far fewer cubes visited th
 
 import argparse
 import json
-import platform
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from provenance import provenance
 from torch import nn
 
-import topodelin
 from topodelin.annotation import (
     Microscope,
     graph_distance_map,
@@ -135,8 +134,7 @@ def counted(
         "traced_um": round(result.length_um, 1),
         "trees": len(result.trees),
         "seed": options.seed,
-        "version": topodelin.__version__,
-        "machine": platform.machine(),
+        **provenance(),
     }
 
 

@@ -13,7 +13,6 @@ Expected: a ratio below 1.1, and every peak below the limit.
 
 import argparse
 import json
-import platform
 import subprocess
 import sys
 import tempfile
@@ -22,8 +21,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from provenance import provenance
 
-import topodelin
 from topodelin.delineation import SearchRule, TreeRule, delineate, parse_bytes
 from topodelin.delineation.memory import peak_memory
 from topodelin.models import ModelCard, UNet
@@ -70,8 +69,7 @@ def main(arguments: list[str] | None = None) -> list[dict[str, Any]]:
     summary = {
         "ratio_of_peaks": round(max(peaks) / min(peaks), 3),
         "below_the_limit": max(peaks) * 2**20 <= parse_bytes(options.limit),
-        "version": topodelin.__version__,
-        "machine": platform.machine(),
+        **provenance(),
     }
     print(json.dumps(summary), flush=True)
     return [*lines, summary]

@@ -12,8 +12,8 @@ import time
 from pathlib import Path
 
 import numpy as np
+from provenance import provenance
 
-from topodelin import __version__
 from topodelin.cli.options import parse_spacing
 from topodelin.delineation import default_model, delineate
 from topodelin.graphs import CentrelineQuality, NeuriteGraph, centreline_quality, read_swc
@@ -32,7 +32,7 @@ def joined(graphs: list[NeuriteGraph]) -> NeuriteGraph:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Quality on real stacks.")
     parser.add_argument("folder", type=Path)
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--model", default=None)
@@ -79,7 +79,7 @@ def main() -> None:
                 "correctness": round(correctness, 3),
                 "tolerance_um": options.tolerance_um,
                 "model": name,
-                "topodelin": __version__,
+                **provenance(),
             }
         )
     )

@@ -10,20 +10,16 @@ milliseconds, the share, and the value of the losses.
 
 import argparse
 import json
-import os
-import platform
 import statistics
-import subprocess
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from provenance import provenance
 from scipy import ndimage
 
-import topodelin
 from topodelin.losses import ConnLoss, MSELoss, WeightedSum
 from topodelin.models import UNet
 
@@ -78,7 +74,8 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
         "threads": options.threads,
         "device": options.device,
         "seed": options.seed,
-        **environment(),
+        **provenance(),
+        "torch": torch.__version__,
     }
     print(json.dumps(result, indent=2))
     return result
@@ -108,22 +105,6 @@ def median_time(call: Callable[[], object], rounds: int, device: str) -> float:
             torch.cuda.synchronize()
         times.append(time.perf_counter() - start)
     return 1e3 * statistics.median(times[1:])
-
-
-def environment() -> dict[str, str | None]:
-    """Version, commit and machine of a measurement."""
-    root = Path(__file__).resolve().parents[1]
-    commit = None
-    if (root / ".git").exists():
-        git = ["git", "-C", str(root), "rev-parse", "--short", "HEAD"]
-        commit = subprocess.run(git, capture_output=True, text=True).stdout.strip() or None
-    return {
-        "version": topodelin.__version__,
-        "commit": commit,
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}",
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-    }
 
 
 if __name__ == "__main__":

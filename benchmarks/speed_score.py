@@ -16,7 +16,6 @@ Expected of 20,000 nodes: under 2 seconds.
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -24,8 +23,8 @@ import time
 from pathlib import Path
 
 import numpy as np
+from provenance import provenance
 
-from topodelin import __version__
 from topodelin.graphs import NeuriteGraph, write_swc
 
 
@@ -92,10 +91,8 @@ def main(arguments: list[str] | None = None) -> None:
                 "tolerance_um": answer["tolerance_um"],
                 "seed": options.seed,
                 "repeats": repeats,
-                "topodelin": __version__,
                 "numpy": np.__version__,
-                "python": platform.python_version(),
-                "machine": platform.machine(),
+                **provenance(),
             }
             print(json.dumps(record), flush=True)
 

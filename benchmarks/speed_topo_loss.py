@@ -12,19 +12,15 @@ loss itself takes, and both answers, which must agree.
 import argparse
 import json
 import math
-import os
-import platform
-import subprocess
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from provenance import provenance
 from scipy import ndimage
 
-import topodelin
 from topodelin.losses import TopologyRule, topo_loss, topology_weights
 
 WINDOW = 48
@@ -79,7 +75,8 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
         "windows": windows,
         "rounds": rounds,
         "seed": options.seed,
-        **environment(),
+        **provenance(),
+        "torch": torch.__version__,
     }
     print(json.dumps(result, indent=2))
     return result
@@ -163,22 +160,6 @@ def shortest(call: Callable[[], object], rounds: int) -> float:
         call()
         times.append(time.process_time() - start)
     return 1e3 * min(times)
-
-
-def environment() -> dict[str, str | None]:
-    """Version, commit and machine of a measurement."""
-    root = Path(__file__).resolve().parents[1]
-    commit = None
-    if (root / ".git").exists():
-        git = ["git", "-C", str(root), "rev-parse", "--short", "HEAD"]
-        commit = subprocess.run(git, capture_output=True, text=True).stdout.strip() or None
-    return {
-        "version": topodelin.__version__,
-        "commit": commit,
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}",
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-    }
 
 
 if __name__ == "__main__":

@@ -32,8 +32,7 @@ class Delineation:
 
     Args:
         run_dir: the folder that holds it.
-        visited: cubes predicted.
-        total: cubes in the volume.
+        cubes: (z, y, x) bool, one entry per cube of the lattice: whether it was predicted.
         waiting: cubes found and not visited, because of `max_cubes`.
         failed: `(cube, what went wrong)` of cubes that could not be predicted.
         trees: the neurites, longest first, µm.
@@ -42,13 +41,22 @@ class Delineation:
     """
 
     run_dir: Path
-    visited: int
-    total: int
+    cubes: np.ndarray
     waiting: int
     failed: tuple[tuple[Index, str], ...]
     trees: tuple[Tree, ...]
     seeds: np.ndarray
     distance_map: Volume
+
+    @property
+    def visited(self) -> int:
+        """Cubes predicted."""
+        return int(np.count_nonzero(self.cubes))
+
+    @property
+    def total(self) -> int:
+        """Cubes in the volume."""
+        return int(self.cubes.size)
 
     @property
     def length_um(self) -> float:
@@ -188,8 +196,7 @@ def delineate(
         write_trees(folder, found, _header(settings))
         return Delineation(
             run_dir=folder.path,
-            visited=counts.done,
-            total=task.lattice.total,
+            cubes=_visited(frontier, task.lattice.counts),
             waiting=counts.waiting,
             failed=frontier.failed(),
             trees=tuple(found),
@@ -241,6 +248,13 @@ def _resume(
     if frontier.counts.done:
         teller.say(f"going on with {frontier.counts.done} cubes done before")
     frontier.add(first)
+
+
+def _visited(frontier: Frontier, counts: Index) -> np.ndarray:
+    visited = np.zeros(counts, dtype=bool)
+    for cube in frontier.done():
+        visited[cube] = True
+    return visited
 
 
 def _header(settings: dict[str, Any]) -> list[str]:

@@ -13,9 +13,6 @@ import numpy as np
 
 from topodelin import __version__
 from topodelin.delineation import Delineation, default_model, delineate
-from topodelin.delineation.frontier import Frontier
-from topodelin.delineation.lattice import Lattice
-from topodelin.delineation.run_folder import RunFolder
 from topodelin.demo.packaged import STACK, TRAINING, TRUTH
 from topodelin.graphs import (
     CentrelineQuality,
@@ -164,14 +161,9 @@ def _write_tracing(path: Path, run: Delineation) -> NeuriteGraph:
 
 
 def _coverage(run: Delineation, card: ModelCard) -> Coverage:
-    """The cubes that the run predicted, on their lattice."""
-    lattice = Lattice(run.distance_map.shape, card.cube)
-    visited = np.zeros(lattice.counts, dtype=bool)
-    with Frontier(RunFolder(run.run_dir).state) as frontier:
-        for cube in frontier.done():
-            visited[cube] = True
+    """The cubes that the run predicted, and their size."""
     z, y, x = (n * step for n, step in zip(card.cube, run.distance_map.spacing, strict=True))
-    return Coverage(visited, (z, y, x))
+    return Coverage(run.cubes, (z, y, x))
 
 
 def _made_with(name: str, card: ModelCard) -> dict[str, str]:

@@ -1,0 +1,197 @@
+"""Reading a run's YAML, and errors that name file, key, rule and value in one line."""
+
+import difflib
+import re
+import types
+import typing
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from topodelin import __version__
+from topodelin.training.config import TrainingConfig
+
+# Settings that say where and how a run is computed, not what it learns: free to change on resuming.
+FREE_TO_CHANGE = (
+    "steps",
+    "validate_every",
+    "checkpoint_every",
+    "threads",
+    "device",
+    "sampling.workers",
+    "data.memory_gb",
+)
+
+
+RUN_HEADER = "# topodelin"  # how the record of a run begins
+UNION_BRANCHES = ("float", "Ramp")  # pydantic names them in the place of an error; no keys
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be run; the message names the file and the key."""
+
+
+class _Loader(yaml.SafeLoader):
+    """The safe loader, but 1e-3 is a number and a key given twice is an error."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.MarkedYAMLError(
+                    problem=f"the key `{key.value}` is given twice", problem_mark=key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep=deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),
+    list("-+0123456789"),
+)
+
+
+def load_config(path: str | Path, *, overrides: Sequence[str] = ()) -> TrainingConfig:
+    """The configuration in a YAML file, with paths made absolute.
+
+    Args:
+        path: the file; relative paths in it count from its folder.
+        overrides: `"key.path=value"`, for example `"optimizer.lr=3e-4"` or
+            `"data.train.0.weight=2"`; the value is read as YAML.
+
+    Raises:
+        ConfigError: in one line, naming the file, the key, the rule and the value.
+        OSError: when the file cannot be read.
+    """
+    path = Path(path)
+    content = _parse(path.read_bytes(), str(path))
+    for override in overrides:
+        _override(content, override)
+    try:
+        config = TrainingConfig.model_validate(content)
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {_first_problem(error)}") from None
+    return _with_files(config, path)
+
+
+def dump_config(config: TrainingConfig) -> str:
+    """The whole configuration as YAML that `load_config` reads, with the version in front."""
+    body = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+    return f"{RUN_HEADER} {__version__}: every setting of this run\n{body}"
+
+
+def changed_settings(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> list[str]:
+    """Key paths whose values differ between two dumped configurations."""
+    changed = []
+    for key in dict.fromkeys([*before, *now]):
+        name, old, new = f"{prefix}{key}", before.get(key), now.get(key)
+        if isinstance(old, dict) and isinstance(new, dict):
+            changed += changed_settings(old, new, f"{name}.")
+        elif old != new:
+            changed.append(name)
+    return changed
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The remedy for a name that is not known: the nearest known one, or all of them."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f"did you mean `{close[0]}`?" if close else f"known are {', '.join(sorted(known))}"
+
+
+def _parse(text: bytes, name: str) -> dict[str, Any]:
+    try:
+        content = yaml.load(text, _Loader)  # noqa: S506  (a SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        line = f":{mark.line + 1}" if mark else ""
+        raise ConfigError(f"{name}{line}: not YAML: {error.problem}") from None
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
+        raise ConfigError(f"{name}: not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise ConfigError(
+            f"{name}: a configuration must be a mapping of keys such as `data:`, got "
+            f"{type(content).__name__}; `topodelin config schema` prints every key"
+        )
+    return content
+
+
+def _override(content: dict[str, Any], text: str) -> None:
+    keys, equals, value = text.partition("=")
+    if not equals or not keys:
+        raise ConfigError(f"`--set` must be key=value, got {text!r}; e.g. --set optimizer.lr=3e-4")
+    *parents, last = keys.split(".")
+    place: Any = content
+    try:
+        for key in parents:
+            place = place[int(key)] if isinstance(place, list) else place.setdefault(key, {})
+        place[int(last) if isinstance(place, list) else last] = yaml.load(value, _Loader)
+    except (IndexError, TypeError, ValueError, AttributeError, yaml.YAMLError):
+        raise ConfigError(f"--set {text}: `{keys}` is no place in this configuration") from None
+
+
+def _first_problem(error: ValidationError) -> str:
+    problems = error.errors(include_url=False)
+    problem = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
+    where, value = problem["loc"], problem["input"]
+    if problem["type"] == "extra_forbidden":
+        text = f"unknown key; {nearest(str(where[-1]), _known_keys(where[:-1]))}"
+    elif problem["type"] == "missing" and isinstance(where[-1], int):
+        where, text = where[:-1], f"holds too few values, got {value!r}"
+    elif problem["type"] == "missing":
+        text = "this key is required"
+    elif problem["type"] == "value_error":
+        text = str(problem.get("ctx", {}).get("error"))
+    else:
+        shown = repr(value) if len(repr(value)) < 60 else f"{repr(value)[:57]}..."
+        text = f"{problem['msg'][:1].lower()}{problem['msg'][1:]}, got {shown}"
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    return f"{_key_path(where)}: {text}{more}" if where else f"{text}{more}"
+
+
+def _key_path(where: Sequence[str | int]) -> str:
+    path = ""
+    for part in where:
+        if isinstance(part, int):
+            path += f"[{part}]"
+        elif part not in UNION_BRANCHES:
+            path += f".{part}" if path else part
+    return path
+
+
+def _known_keys(where: Sequence[str | int]) -> list[str]:
+    kind: Any = TrainingConfig
+    for part in where:
+        if part in UNION_BRANCHES:
+            continue
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            kind = kind.model_fields[str(part)].annotation
+        elif typing.get_origin(kind) in (list, dict):
+            kind = typing.get_args(kind)[-1]
+        if typing.get_origin(kind) in (typing.Union, types.UnionType):
+            kind = next((k for k in typing.get_args(kind) if _is_section(k)), kind)
+    return list(kind.model_fields) if _is_section(kind) else []
+
+
+def _is_section(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def _with_files(config: TrainingConfig, path: Path) -> TrainingConfig:
+    folder = path.resolve().parent
+    data = config.model_dump()
+    for part in ("train", "validation"):
+        for index, entry in enumerate(data["data"][part]):
+            for key in ("image", "truth"):
+                if entry[key] is None:
+                    continue
+                entry[key] = file = folder / Path(entry[key]).expanduser()
+                if not file.exists():
+                    raise ConfigError(
+                        f"{path}: data.{part}[{index}].{key}: no such file {file}; "
+                        f"relative paths count from {folder}"
+                    )
+    return TrainingConfig.model_validate(data)

@@ -1,0 +1,89 @@
+"""From the data section of a configuration to stacks and the sampler that draws from them."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import torch
+from lightning_fabric import Fabric
+
+from topodelin.training.building import build_loss, build_network
+from topodelin.training.config import Entry, Rendered, TrainingConfig
+from topodelin.training.progress import Report
+from topodelin.training.rendered import render_sets
+from topodelin.training.sampler import Sampler, check_stack
+from topodelin.training.stacks import Stack, open_stacks
+
+MOST_RENDERERS = 8  # processes; each holds a volume and the imports
+
+
+def prepare_stacks(
+    config: TrainingConfig, folder: Path, fabric: Fabric, report: Report
+) -> tuple[list[Stack], list[Stack]]:
+    """The stacks to learn from and those to be judged on; synthetic ones are rendered first."""
+    sets = [_with_spacing(e.rendered, config) for e in _entries(config) if e.rendered]
+    if sets:
+        report.event(f"rendering {sum(each.count for each in sets)} volumes, where not done yet")
+    render = partial(render_sets, sets, folder / "rendered", seed=config.seed)
+    if fabric.is_global_zero:
+        render(workers=min(torch.get_num_threads(), MOST_RENDERERS))
+    fabric.barrier()
+    volumes = render(workers=0)
+    taught = open_stacks(config.data.train, volumes, config)
+    judged = open_stacks(config.data.validation, volumes, config)
+    return _usable(taught, config, report), judged
+
+
+def check_config(config: TrainingConfig) -> None:
+    """Say what would stop a run before its first step: names, arguments, stacks, tracings."""
+    build_network(config)
+    build_loss(config)
+    frugal = config.model_copy(update={"data": config.data.model_copy(update={"memory_gb": 0.0})})
+    for entries, learnt in ((config.data.train, True), (config.data.validation, False)):
+        real = [entry for entry in entries if entry.rendered is None]
+        for stack in open_stacks(real, (), frugal):
+            if learnt:
+                check_stack(stack, config.sampling.crop, config.sampling.min_foreground)
+
+
+def make_sampler(config: TrainingConfig, stacks: Sequence[Stack]) -> Sampler:
+    """The sampler of a configuration."""
+    return Sampler(
+        stacks,
+        seed=config.seed,
+        crop=config.sampling.crop,
+        batch=config.sampling.batch,
+        min_foreground=config.sampling.min_foreground,
+        d_max=config.target.d_max,
+        augmentation=config.augmentation,
+    )
+
+
+def _usable(stacks: list[Stack], config: TrainingConfig, report: Report) -> list[Stack]:
+    """Without the rendered volumes that chance left too empty; a real stack must be usable."""
+    usable = []
+    for stack in stacks:
+        try:
+            check_stack(stack, config.sampling.crop, config.sampling.min_foreground)
+        except ValueError as error:
+            if not stack.rendered:
+                raise
+            report.event(f"left out: {error}")
+            continue
+        usable.append(stack)
+    if not usable:
+        raise ValueError(
+            "`data.train` must hold a stack with enough centreline, got only rendered volumes "
+            "with less; lower `sampling.min_foreground` or render larger volumes or more trees"
+        )
+    return usable
+
+
+def _entries(config: TrainingConfig) -> list[Entry]:
+    return [*config.data.train, *config.data.validation]
+
+
+def _with_spacing(rendered: Rendered, config: TrainingConfig) -> Rendered:
+    if rendered.spacing is not None:
+        return rendered
+    return rendered.model_copy(update={"spacing": config.target.spacing})

@@ -1,0 +1,195 @@
+"""Random crops: which cubes of which stacks a step learns from.
+
+A crop is a pure function of (seed, step, number in the batch): nothing has to be remembered to go
+on from any step, and any number of threads or devices draws the same crops.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from topodelin.annotation import graph_distance_map
+from topodelin.graphs import NeuriteGraph
+from topodelin.training.augmentation import Motion, change_intensity, random_motion
+from topodelin.training.config import Augmentation
+from topodelin.training.stacks import Stack
+from topodelin.volumes import Box
+
+ATTEMPTS = 50  # random places tried before one is taken that is known to hold centreline
+
+
+class Batch(NamedTuple):
+    """Normalised images and the distance maps that belong to them."""
+
+    image: Float[Tensor, "batch 1 z y x"]
+    target: Float[Tensor, "batch 1 z y x"]
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """Draws crops with at least `min_foreground` centreline voxels, and augments them.
+
+    Args:
+        stacks: all with the same spacing; drawn in proportion to their weights.
+        seed: of the run.
+        crop: voxels `(z, y, x)`.
+        batch: crops per step.
+        min_foreground: centreline voxels that each crop holds at least.
+        d_max: where the distance map is clipped, finest voxel edges.
+        augmentation: motions and changes of brightness.
+        attempts: random places tried; after them the crop is laid, without being turned, around
+            one of the stack's centreline voxels that are known to have enough around them.
+
+    Raises:
+        ValueError: when a stack is smaller than a crop, or has no place with enough centreline;
+            the message names the stack.
+    """
+
+    stacks: Sequence[Stack]
+    seed: int
+    crop: tuple[int, int, int]
+    batch: int
+    min_foreground: int
+    d_max: float
+    augmentation: Augmentation
+    attempts: int = ATTEMPTS
+
+    def __post_init__(self) -> None:
+        if not self.stacks:
+            raise ValueError("`stacks` must hold at least one stack to learn from, got none")
+        for stack in self.stacks:
+            check_stack(stack, self.crop, self.min_foreground)
+
+    def draw(self, step: int, *, first: int = 0, every: int = 1) -> Batch:
+        """The batch of a step, or every `every`-th crop of it from number `first` on."""
+        crops = [self.draw_crop(step, number) for number in range(first, self.batch, every)]
+        images, targets = (
+            torch.from_numpy(np.stack(part)[:, None]) for part in zip(*crops, strict=True)
+        )
+        return Batch(images, targets)
+
+    def draw_crop(self, step: int, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """Image and distance map of one crop, float32."""
+        rng = np.random.default_rng([self.seed, step, number])
+        weights = self._weights
+        stack = self.stacks[int(rng.choice(len(weights), p=weights))]
+        for _ in range(self.attempts):
+            motion = self._motion(rng, stack)
+            box = _random_box(rng, motion.source_shape(self.crop), stack.image.shape)
+            if self._may_hold_enough(stack, box):
+                target = self._target(stack, box, motion)
+                if np.count_nonzero(target == 0) >= self.min_foreground:
+                    break
+        else:
+            motion = Motion()
+            box = _random_anchor_box(rng, stack, self.crop, self.min_foreground)
+            target = self._target(stack, box, motion)
+        image = motion.move_image(stack.read(box), self.crop)
+        if self.augmentation.intensity is not None:
+            image = change_intensity(rng, image, self.augmentation.intensity)
+        return np.ascontiguousarray(image, dtype=np.float32), target
+
+    @cached_property
+    def _weights(self) -> np.ndarray:
+        weights = np.array([stack.weight for stack in self.stacks])
+        return weights / weights.sum()
+
+    def _motion(self, rng: np.random.Generator, stack: Stack) -> Motion:
+        """A random motion whose upright box fits in the stack; thin stacks are turned less."""
+        spacing = stack.image.spacing
+        motion = random_motion(rng, spacing, self.augmentation)
+        for smaller in (motion, Motion(turns=motion.turns, flips=motion.flips)):
+            if _fits(smaller.source_shape(self.crop), stack.image.shape):
+                return smaller
+        return Motion(flips=motion.flips)
+
+    def _may_hold_enough(self, stack: Stack, box: Box) -> bool:
+        """False where even the upright box, which the crop lies in, holds too little.
+
+        Turning changes which voxels a curve passes, by less than a factor of two.
+        """
+        return _count(stack.centreline, box) * 2 >= self.min_foreground
+
+    def _target(self, stack: Stack, box: Box, motion: Motion) -> np.ndarray:
+        spacing = stack.image.spacing
+        if motion == Motion():
+            return graph_distance_map(stack.truth, self.crop, spacing, self.d_max, origin=box.begin)
+        centre = (np.add(box.begin, box.end) - 1) / 2 * spacing
+        new_centre = (np.array(self.crop) - 1) / 2 * spacing
+        reach = np.linalg.norm(np.array(box.shape) * spacing) / 2 + self.d_max * min(spacing)
+        near = _near(stack.truth, centre, float(reach))
+        moved = NeuriteGraph(
+            motion.move_positions(near.positions - centre) + new_centre, near.edges
+        )
+        return graph_distance_map(moved, self.crop, spacing, self.d_max)
+
+
+def check_stack(stack: Stack, crop: tuple[int, int, int], min_foreground: int) -> None:
+    """Refuse a stack that no crop can be taken from."""
+    if not _fits(crop, stack.image.shape):
+        raise ValueError(
+            f"{stack.name}: `sampling.crop` must fit in every stack, got {crop} for "
+            f"{stack.image.shape} voxels of {stack.image.spacing} µm; choose a smaller crop"
+        )
+    most = max((_count(stack.centreline, box) for box in _anchor_boxes(stack, crop)), default=0)
+    if most < min_foreground:
+        raise ValueError(
+            f"{stack.name}: `sampling.min_foreground` must be reached in some crop of every "
+            f"stack, got {min_foreground} where a crop of {crop} voxels holds at most {most} "
+            "centreline voxels; lower it, enlarge the crop or leave the stack out"
+        )
+
+
+def _anchor_boxes(stack: Stack, crop: tuple[int, int, int], most: int = 200) -> list[Box]:
+    """Upright crops around up to `most` centreline voxels spread evenly over the stack."""
+    points = stack.centreline[:: max(1, len(stack.centreline) // most)]
+    last = np.subtract(stack.image.shape, crop)
+    return [_box(np.clip(point - np.array(crop) // 2, 0, last), crop) for point in points]
+
+
+def _random_anchor_box(
+    rng: np.random.Generator, stack: Stack, crop: tuple[int, int, int], min_foreground: int
+) -> Box:
+    boxes = _anchor_boxes(stack, crop)
+    enough = [box for box in boxes if _count(stack.centreline, box) >= min_foreground]
+    return enough[int(rng.integers(len(enough)))]
+
+
+def _random_box(
+    rng: np.random.Generator, shape: tuple[int, int, int], within: tuple[int, int, int]
+) -> Box:
+    begin = [int(rng.integers(n - size + 1)) for n, size in zip(within, shape, strict=True)]
+    return _box(begin, shape)
+
+
+def _box(begin: Sequence[int] | np.ndarray, shape: tuple[int, int, int]) -> Box:
+    z, y, x = (int(value) for value in begin)
+    return Box((z, y, x), (z + shape[0], y + shape[1], x + shape[2]))
+
+
+def _fits(shape: tuple[int, int, int], within: tuple[int, int, int]) -> bool:
+    return all(size <= n for size, n in zip(shape, within, strict=True))
+
+
+def _count(points: np.ndarray, box: Box) -> int:
+    inside = (points >= box.begin) & (points < box.end)
+    return int(inside.all(axis=1).sum())
+
+
+def _near(graph: NeuriteGraph, centre: np.ndarray, reach: float) -> NeuriteGraph:
+    """The edges that may come within `reach` µm of a point, and their nodes."""
+    distance = np.linalg.norm(graph.positions - centre, axis=1)
+    close = (distance[graph.edges] - graph.lengths[:, None] <= reach).any(axis=1)
+    keep = distance <= reach
+    keep[graph.edges[close]] = True
+    return graph.select(keep)
+
+
+def _stacked(crops: Sequence[np.ndarray]) -> Tensor:
+    return torch.from_numpy(np.stack(crops)[:, None])
