@@ -182,6 +182,10 @@ class Validation(Section):
         min_length=1,
         description="distances tried, finest voxel edges",
     )
+    threshold_slack: NotNegative = Field(
+        default=0.01,
+        description="the smallest threshold is taken whose quality is that close to the best",
+    )
     min_branch_um: NotNegative = Field(default=5.0, description="shorter spurs are pruned")
     cube: Voxels | None = Field(
         default=None, description="voxels kept of one prediction; the crop's"

@@ -205,7 +205,10 @@ class _Run:
         self.fabric.barrier()
 
     def _judge(self, scores: Sequence[Score]) -> None:
-        progress, best = self.state.progress, best_score(scores)
+        progress, best = (
+            self.state.progress,
+            best_score(scores, self.config.validation.threshold_slack),
+        )
         self.metrics.add_validation(progress.step, scores)
         better = progress.best_quality is None or best.quality > progress.best_quality
         self.report.event(

@@ -92,9 +92,15 @@ def validate(network: nn.Module, stacks: Sequence[Stack], config: TrainingConfig
     return [Score(threshold, *sums.tolist()) for threshold, sums in lengths.items()]
 
 
-def best_score(scores: Sequence[Score]) -> Score:
-    """The score of the best quality; of equal ones the smallest threshold."""
-    return max(scores, key=lambda score: (score.quality, -score.threshold))
+def best_score(scores: Sequence[Score], slack: float = 0.0) -> Score:
+    """The score of the smallest threshold whose quality is within `slack` of the best.
+
+    Wide masks fuse what lies close together, and a stack that is harder than those judged shows it
+    first; so where several thresholds are about as good, the smallest is the safest.
+    """
+    best = max(score.quality for score in scores)
+    good = [score for score in scores if score.quality >= best - slack]
+    return min(good, key=lambda score: score.threshold)
 
 
 def trace(

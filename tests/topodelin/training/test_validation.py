@@ -61,6 +61,13 @@ def test_of_equal_scores_the_smallest_threshold_is_best() -> None:
     assert best_score(equal).threshold == 2.0
 
 
+def test_of_nearly_equal_scores_the_smallest_threshold_is_taken() -> None:
+    found = {1.0: 90.0, 2.0: 97.0, 3.0: 98.0, 4.0: 97.5}
+    scores = [Score(t, matched, 100.0, 100.0, 100.0) for t, matched in found.items()]
+    assert best_score(scores).threshold == 3.0
+    assert best_score(scores, slack=0.01).threshold == 2.0
+
+
 def test_a_stack_without_truth_does_not_hide_the_others() -> None:
     empty = NeuriteGraph(np.zeros((0, 3)), np.zeros((0, 2), np.int64))
     bare = stack()
