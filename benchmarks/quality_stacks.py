@@ -11,24 +11,13 @@ import json
 import time
 from pathlib import Path
 
-import numpy as np
 from provenance import provenance
 
 from topodelin.cli.options import parse_spacing
 from topodelin.delineation import default_model, delineate
-from topodelin.graphs import CentrelineQuality, NeuriteGraph, centreline_quality, read_swc
+from topodelin.graphs import CentrelineQuality, centreline_quality, joined, read_swc
 from topodelin.models import load_model
 from topodelin.volumes import open_volume
-
-
-def joined(graphs: list[NeuriteGraph]) -> NeuriteGraph:
-    """Several graphs as one."""
-    first = np.cumsum([0, *(len(graph) for graph in graphs)])
-    edges = [graph.edges + n for graph, n in zip(graphs, first, strict=False)]
-    return NeuriteGraph(
-        np.concatenate([np.empty((0, 3)), *(graph.positions for graph in graphs)]),
-        np.concatenate([np.empty((0, 2), np.int64), *edges]),
-    )
 
 
 def main() -> None:

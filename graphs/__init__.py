@@ -8,7 +8,7 @@ from topodelin.graphs.branches import branches, prune_branches, resample, smooth
 from topodelin.graphs.centreline_quality import CentrelineQuality, centreline_quality
 from topodelin.graphs.forest import drop_small_components, spanning_forest
 from topodelin.graphs.nearest import NearestPoints, SegmentTree, nearest_on_segments
-from topodelin.graphs.neurite_graph import NeuriteGraph, as_neurite_graph
+from topodelin.graphs.neurite_graph import NeuriteGraph, as_neurite_graph, joined
 from topodelin.graphs.skeleton import graph_from_mask
 from topodelin.graphs.swc import SwcError, SwcProblem, check_swc, read_swc, write_swc
 
@@ -25,6 +25,7 @@ __all__ = [
     "check_swc",
     "drop_small_components",
     "graph_from_mask",
+    "joined",
     "nearest_on_segments",
     "prune_branches",
     "read_swc",

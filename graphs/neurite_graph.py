@@ -1,6 +1,7 @@
 """A neurite graph: nodes in space (µm) and straight edges between them, as frozen arrays."""
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -151,4 +152,21 @@ def as_neurite_graph(graph: "NeuriteGraph | NetworkxGraph") -> NeuriteGraph:
         return NeuriteGraph.from_networkx(graph)
     raise TypeError(
         f"a graph must be a NeuriteGraph or a networkx.Graph, got {type(graph).__name__}"
+    )
+
+
+def joined(graphs: Sequence[NeuriteGraph]) -> NeuriteGraph:
+    """Several graphs as one, without new edges; nodes keep their order, graph after graph.
+
+    Node n of graph k becomes node `sum(len(g) for g in graphs[:k]) + n`. No graphs give an empty
+    one.
+    """
+    first = np.cumsum([0, *(len(graph) for graph in graphs)])
+    empty = NeuriteGraph(np.empty((0, 3)), np.empty((0, 2), dtype=np.int64))
+    parts = [empty, *graphs]
+    return NeuriteGraph(
+        np.concatenate([graph.positions for graph in parts]),
+        np.concatenate([empty.edges, *(g.edges + n for g, n in zip(graphs, first, strict=False))]),
+        np.concatenate([graph.radii for graph in parts]),
+        np.concatenate([graph.kinds for graph in parts]),
     )

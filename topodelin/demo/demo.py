@@ -18,6 +18,7 @@ from topodelin.graphs import (
     CentrelineQuality,
     NeuriteGraph,
     centreline_quality,
+    joined,
     read_swc,
     write_swc,
 )
@@ -145,16 +146,8 @@ def _cube(card: ModelCard, cube_um: tuple[float, float, float], divisor: int = 8
 def _write_tracing(path: Path, run: Delineation) -> NeuriteGraph:
     """All trees as one graph, written as one SWC file."""
     graphs = [tree.graph for tree in run.trees]
+    tracing = joined(graphs)
     first = np.cumsum([0, *(len(graph) for graph in graphs)])
-    tracing = NeuriteGraph(
-        np.concatenate([np.empty((0, 3)), *(graph.positions for graph in graphs)]),
-        np.concatenate(
-            [
-                np.empty((0, 2), np.int64),
-                *(graph.edges + n for graph, n in zip(graphs, first, strict=False)),
-            ]
-        ),
-    )
     roots = [int(tree.root + n) for tree, n in zip(run.trees, first, strict=False)]
     write_swc(path, tracing, header=[f"traced by topodelin {__version__}"], roots=roots)
     return tracing
