@@ -6,12 +6,14 @@ from topodelin.annotation.distance_map import distance_map, graph_distance_map
 from topodelin.annotation.microscope import Microscope
 from topodelin.annotation.morphologies import neurites_from_swc
 from topodelin.annotation.neurites import random_neurites
+from topodelin.annotation.noise import degrade_annotation
 from topodelin.annotation.rendering import expected_photons, render_microscopy
 
 __all__ = [
     "Microscope",
     "centreline_mask",
     "clip_to_extent",
+    "degrade_annotation",
     "distance_map",
     "expected_photons",
     "graph_distance_map",
