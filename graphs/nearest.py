@@ -7,6 +7,7 @@ from scipy.spatial import KDTree
 
 from topodelin.graphs.neurite_graph import NetworkxGraph, NeuriteGraph, as_neurite_graph
 
+TIE = 3e-14  # µm, rounding; of places as near the one on the edge with the lowest number is taken
 BLOCK = 1 << 19  # candidate pairs held at once: a few tens of megabytes
 
 
@@ -93,13 +94,14 @@ class SegmentTree:
         along = np.clip(along / np.where(squared > 0, squared, 1.0), 0.0, 1.0)
         gap = np.linalg.norm(offset - along[..., None] * self._vector[piece], axis=2)
         gap[~found] = np.inf
-        best = gap.argmin(axis=1)
+        tied = gap <= gap.min(axis=1, keepdims=True) + TIE
+        best = np.where(tied, piece, len(self._edge)).argmin(axis=1)
         row = np.arange(len(points))
         distance, piece, along = gap[row, best], piece[row, best], along[row, best]
         edge = self._edge[piece]
         fraction = (self._rank[piece] + along) / self._pieces[edge]
         last = middle[:, -1]
-        sure = (last - self._half >= np.minimum(distance, limit)) | (count >= len(self._edge))
+        sure = (last - self._half > np.minimum(distance, limit) + TIE) | (count >= len(self._edge))
         return distance, edge, fraction, sure
 
 
