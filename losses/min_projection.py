@@ -21,6 +21,7 @@ from numba import njit
 from torch import Tensor, nn
 
 from topodelin.losses.checks import check_pair
+from topodelin.losses.host_threads import over_ranges
 
 Volumes = Float[Tensor, "batch channel depth height width"]
 Images = Float[Tensor, "batch images rows columns"]
@@ -54,13 +55,6 @@ def over_min_projections(
     """
     check_projection(axes, slab)
     check_pair(prediction, target, dims=3)
-    return sum_over_projections(loss, prediction, target, axes, slab)
-
-
-def sum_over_projections(
-    loss: ImageLoss, prediction: Volumes, target: Volumes, axes: Sequence[int], slab: int | None
-) -> Scalar:
-    """[`over_min_projections`][] of volumes that were checked before."""
     pairs = zip(
         min_projections(prediction, axes, slab), min_projections(target, axes, slab), strict=True
     )
@@ -107,13 +101,19 @@ def min_projections(
     thickness = [(slab or volumes.shape[axis]) if axis in axes else 0 for axis in AXES]
     # One pass over the volume finds all projections; one gather makes them differentiable.
     volume = np.ascontiguousarray(volumes.detach().float().flatten(0, 1).numpy())
-    nearest: dict[int, np.ndarray] = dict(zip(AXES, first_minima(volume, *thickness), strict=True))
-    index = torch.from_numpy(np.concatenate([nearest[axis].ravel() for axis in axes]))
+    count, *space = volume.shape
+    nearest = [
+        np.empty((count, -(-length // step) if step else 0, *space[:a], *space[a + 1 :]), np.int64)
+        for a, (length, step) in enumerate(zip(space, thickness, strict=True))
+    ]
+    over_ranges(lambda begin, end: first_minima(volume, begin, end, *thickness, *nearest), count)
+    used = [nearest[axis - AXES[0]] for axis in axes]
+    index = torch.from_numpy(np.concatenate([found.ravel() for found in used]))
     values = volumes.reshape(-1).index_select(0, index)
-    parts = values.split([nearest[axis].size for axis in axes])
+    parts = values.split([found.size for found in used])
     return [
-        part.reshape(len(volumes), -1, *(volumes.shape[a] for a in AXES if a != axis))
-        for part, axis in zip(parts, axes, strict=True)
+        part.reshape(len(volumes), -1, *found.shape[2:])
+        for part, found in zip(parts, used, strict=True)
     ]
 
 
@@ -125,43 +125,45 @@ def project_by_torch(volumes: Tensor, axis: int, slab: int | None) -> Tensor:
 @njit(cache=True, nogil=True)
 @no_type_check
 def first_minima(
-    volume: np.ndarray, depth_step: int, height_step: int, width_step: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    volume: np.ndarray,
+    begin: int,
+    end: int,
+    depth_step: int,
+    height_step: int,
+    width_step: int,
+    along_z: np.ndarray,
+    along_y: np.ndarray,
+    along_x: np.ndarray,
+) -> None:
     """Flat indices of the first minimum on every ray along each axis, all in one pass.
 
     Args:
-        volume: (n, depth, height, width) float32, no NaN.
+        volume: (n, depth, height, width) float32, no NaN; `begin`..`end` of the n are treated.
         depth_step, height_step, width_step: thickness of the slabs; 0 skips the axis.
-
-    Returns int64 arrays (n, slabs, height, width), (n, slabs, depth, width) and
-    (n, slabs, depth, height); empty where skipped.
+        along_z, along_y, along_x: int64 (n, slabs, height, width), (n, slabs, depth, width) and
+            (n, slabs, depth, height), written; no slabs where skipped.
     """
-    count, depth, height, width = volume.shape
-    slabs_z = (depth + depth_step - 1) // depth_step if depth_step > 0 else 0
-    slabs_y = (height + height_step - 1) // height_step if height_step > 0 else 0
-    slabs_x = (width + width_step - 1) // width_step if width_step > 0 else 0
-    along_z = np.zeros((count, slabs_z, height, width), np.int64)
-    along_y = np.zeros((count, slabs_y, depth, width), np.int64)
-    along_x = np.zeros((count, slabs_x, depth, height), np.int64)
-    lowest_z = np.full((slabs_z, height, width), np.inf, np.float32)
+    _, depth, height, width = volume.shape
+    slabs_z, slabs_y, slabs_x = along_z.shape[1], along_y.shape[1], along_x.shape[1]
+    lowest_z = np.empty((slabs_z, height, width), np.float32)
     lowest_y = np.empty((slabs_y, width), np.float32)
-    for n in range(count):
-        lowest_z[:] = np.inf
+    for n in range(begin, end):
         for z in range(depth):
-            lowest_y[:] = np.inf
             for y in range(height):
                 start = ((n * depth + z) * height + y) * width
                 row = volume[n, z, y]
                 if slabs_z > 0:
                     lowest, found = lowest_z[z // depth_step, y], along_z[n, z // depth_step, y]
+                    first = z % depth_step == 0
                     for x in range(width):
-                        if row[x] < lowest[x]:
+                        if first or row[x] < lowest[x]:
                             lowest[x] = row[x]
                             found[x] = start + x
                 if slabs_y > 0:
                     lowest, found = lowest_y[y // height_step], along_y[n, y // height_step, z]
+                    first = y % height_step == 0
                     for x in range(width):
-                        if row[x] < lowest[x]:
+                        if first or row[x] < lowest[x]:
                             lowest[x] = row[x]
                             found[x] = start + x
                 for s in range(slabs_x):
@@ -170,4 +172,3 @@ def first_minima(
                         if row[x] < row[best]:
                             best = x
                     along_x[n, s, z, y] = start + best
-    return along_z, along_y, along_x

@@ -21,24 +21,32 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 
-from topodelin.losses.checks import (
-    check_distance_map,
-    check_ignored,
-    check_pair,
-    full_precision,
+from topodelin.losses.checks import check_distance_map, check_ignored, check_pair, full_precision
+from topodelin.losses.prepared import check_prediction, check_target
+from topodelin.losses.topology_backend import check_backend
+from topodelin.losses.topology_prepared import (
+    PreparedImages,
+    check_rule,
+    prepare_images,
+    refuse_ignored,
 )
 from topodelin.losses.topology_rule import TopologyRule
-from topodelin.losses.topology_weights import topology_weights
+from topodelin.losses.topology_weights import TopologyWeights, weights_of_prepared
 
 Images = Float[Tensor, "batch channel height width"]
 Scalar = Float[Tensor, ""]
 
 
 def topo_loss(
-    prediction: Tensor, target: Tensor, *, ignored: Tensor | None = None, **constants: Any
+    prediction: Tensor,
+    target: Tensor,
+    *,
+    ignored: Tensor | None = None,
+    backend: str = "auto",
+    **constants: Any,
 ) -> Scalar:
     r"""Penalise the pixels on which wrong connections and separations hang.
 
@@ -52,9 +60,12 @@ def topo_loss(
         prediction: $p$, predicted distance maps `(batch, channel, height, width)`, of any float
             type; the raw map, neither clipped nor logits. Each channel is an image of its own.
         target: $t$, annotated distance maps of the same shape: 0 on the centreline, clipped at
-            `d_max`.
+            `d_max`. Without any line there is one region, where only bridges cost; with the map
+            drawn between the pixels, none of them 0, lines separate all the same as long as they
+            come nearer than `separator_radius`.
         ignored: bool, same shape, True where a pixel is left out. Paths do not pass there, and
             pixels it cuts off from each other cost nothing.
+        backend: see [`topology_weights`][].
         constants: the fields of [`TopologyRule`][], by name: `window=32`, `d_max=20.0`, ...
 
     Returns a float32 scalar, float64 for a float64 prediction. Summed in float32 under autocast.
@@ -64,20 +75,28 @@ def topo_loss(
             for NaN and infinity.
     """
     rule = TopologyRule(**constants)
+    check_backend(backend)
     check_pair(prediction, target, dims=2)
     check_distance_map(target, rule.d_max)
     check_ignored(ignored, target)
-    return weighted_penalty(prediction, target, rule, ignored)
+    prepared = prepare_images(target, rule, ignored, backend)
+    return penalties([prediction], [prepared], backend)[0]
 
 
-def weighted_penalty(
-    prediction: Images,
-    target: Images,
-    rule: TopologyRule,
-    ignored: Bool[Tensor, "batch channel height width"] | None = None,
+def penalties(
+    predictions: Sequence[Tensor], prepared: Sequence[PreparedImages], backend: str
+) -> list[Scalar]:
+    """[`topo_loss`][] of several batches of images that were checked before, all at once."""
+    weights = weights_of_prepared(predictions, prepared, backend)
+    return [
+        _penalty(prediction, part.target, part.rule, weight)
+        for prediction, part, weight in zip(predictions, prepared, weights, strict=True)
+    ]
+
+
+def _penalty(
+    prediction: Images, target: Images, rule: TopologyRule, weights: TopologyWeights
 ) -> Scalar:
-    """[`topo_loss`][] of images that were checked before, such as projections of a volume."""
-    weights = topology_weights(prediction, target, rule, ignored)
     p, t = full_precision(prediction, target)
     if rule.aim == "extremes":
         above, below = p, rule.d_max - p
@@ -92,7 +111,11 @@ def weighted_penalty(
 
 
 class TopoLoss(nn.Module):
-    """[`topo_loss`][] with its constants fixed: [`TopologyRule`][] describes each of them."""
+    """[`topo_loss`][] with its constants fixed: [`TopologyRule`][] describes each of them.
+
+    `prepare` does what depends on the annotation only, in the worker of a data loader for example;
+    its result takes the place of the target.
+    """
 
     def __init__(
         self,
@@ -110,12 +133,16 @@ class TopoLoss(nn.Module):
         separator_dilation: int = 0,
         connectivity: int = 4,
         ties: str = "line",
+        pairs: str = "pixels",
         aim: str = "truth",
         gap_weight: float = 1.0,
         bridge_weight: float = 0.1,
         reduction: str = "mean",
+        backend: str = "auto",
     ) -> None:
         super().__init__()
+        check_backend(backend)
+        self.backend = backend
         self.rule = TopologyRule(
             window=window,
             stride=stride,
@@ -130,6 +157,7 @@ class TopoLoss(nn.Module):
             separator_dilation=separator_dilation,
             connectivity=connectivity,
             ties=ties,
+            pairs=pairs,
             aim=aim,
             gap_weight=gap_weight,
             bridge_weight=bridge_weight,
@@ -155,10 +183,32 @@ class TopoLoss(nn.Module):
             raise ValueError(f"`variant` must be {choices}, got {variant!r}")
         return cls(**{**PAPER_COMMON, **PAPER_VARIANTS[variant], **changes})
 
+    def prepare(self, target: Tensor, *, ignored: Tensor | None = None) -> PreparedImages:
+        """The annotation with its windows and regions, to be given in the place of the target.
+
+        Args:
+            target, ignored: as in [`topo_loss`][].
+        """
+        check_target(target, d_max=self.rule.d_max, dims=2)
+        check_ignored(ignored, target)
+        return prepare_images(target, self.rule, ignored, self.backend)
+
     def forward(
-        self, prediction: Tensor, target: Tensor, *, ignored: Tensor | None = None
+        self,
+        prediction: Tensor,
+        target: Tensor | PreparedImages,
+        *,
+        ignored: Tensor | None = None,
     ) -> Scalar:
-        return topo_loss(prediction, target, ignored=ignored, **vars(self.rule))
+        if not isinstance(target, PreparedImages):
+            return topo_loss(
+                prediction, target, ignored=ignored, backend=self.backend, **vars(self.rule)
+            )
+        check_rule(target, self.rule)
+        refuse_ignored(ignored)
+        annotated = target.target
+        check_prediction(prediction, tuple(annotated.shape), annotated.device, dims=2)
+        return penalties([prediction], [target], self.backend)[0]
 
 
 PAPER_COMMON: dict[str, Any] = {

@@ -44,6 +44,9 @@ class TopologyRule:
             nearer the annotation, for bridges the one farther from it, then the one of higher
             index; "index": the one of higher index. Edges are numbered along x in raster order,
             then along y.
+        pairs: which pairs weigh the same. "pixels": all pairs of pixels, as published, so that
+            large regions decide. "regions": all pairs of regions in a gap, and all regions in a
+            bridge, whatever their sizes, so that a small loop counts as much as a large one.
         aim: where the blamed pixels are pulled. "truth": to the annotated distance. "one-sided":
             likewise, but only those above it in a gap and below it in a bridge. "extremes": to 0
             in a gap and to `d_max` in a bridge, as published, which is not zero at the truth.
@@ -64,6 +67,7 @@ class TopologyRule:
     separator_dilation: int = 0
     connectivity: int = 4
     ties: str = "line"
+    pairs: str = "pixels"
     aim: str = "truth"
     gap_weight: float = 1.0
     bridge_weight: float = 0.1
@@ -75,6 +79,7 @@ class TopologyRule:
         for name, allowed in (
             ("ragged", ("keep", "drop")),
             ("ties", ("line", "index")),
+            ("pairs", ("pixels", "regions")),
             ("aim", ("truth", "one-sided", "extremes")),
             ("reduction", ("mean", "sum")),
             ("connectivity", (4, 8)),

@@ -13,26 +13,48 @@ $N_e$ ($P_e$) is the number of pairs of pixels of different regions (of the same
 maximin path has $e$ as its weakest edge, $n_a$ the size of region $a$, $g_e$ the sum of the two
 annotated distances of the edge. The weight of a pixel is the sum over its edges.
 
-What it cannot see: a dead end separates no regions, so gaps in terminal branches weigh nothing;
-regions count by their pairs of pixels, so small loops hardly count.
+So regions count by their pairs of pixels, and small loops hardly count. With `pairs="regions"`
+every pair of the $K$ regions counts the same, and every region of more than one pixel:
+
+$$\bar n_e = \frac{[g_e < lo]}{K (K - 1) / 2} \sum_{a<b} \frac{N_e^{ab}}{n_a n_b} \qquad
+  \bar p_e = \frac{[g_e \ge hi]}{|\{a : n_a > 1\}|}
+             \sum_{a : n_a > 1} \frac{P_e^a}{\tfrac12 n_a (n_a - 1)}$$
+
+where $N_e^{ab}$ ($P_e^a$) are the pairs of $N_e$ ($P_e$) between regions a and b (inside a).
+
+What it cannot see: a dead end separates no regions, so gaps in terminal branches weigh nothing.
 
 References:
     D. Oner, M. Kozinski, L. Citraro, N. Dadap, A. Konings, P. Fua. Promoting connectivity of
     network-like structures by enforcing region separation. TPAMI 2021. arXiv:2009.07011.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float, Float32, Float64, Int32
 from torch import Tensor
 
-from topodelin.losses.maximin_pairs import BRIDGE, GAP, add_window_weights, count_window_pairs
+from topodelin.losses.host_threads import over_ranges
+from topodelin.losses.maximin_pairs import BRIDGE, GAP, count_window_pairs, weigh_windows
+from topodelin.losses.maximin_pairs_torch import weigh_windows_by_torch
+from topodelin.losses.topology_backend import (
+    blame_bound,
+    check_backend,
+    edge_constants,
+    on_host,
+    region_constants,
+)
+from topodelin.losses.topology_prepared import WORTH_A_THREAD, PreparedImages, prepare_images
+from topodelin.losses.topology_regions import label_windows
 from topodelin.losses.topology_rule import TopologyRule
+from topodelin.losses.topology_windows import cut, grow, put_back
 
 Images = Float[Tensor, "batch channel height width"]
+Windows = Float32[Tensor, "windows rows columns"]
 
 
 @dataclass(frozen=True)
@@ -51,11 +73,12 @@ class TopologyWeights:
 class WindowCounts(NamedTuple):
     """Everything that is counted in one window, for inspection."""
 
-    labels: Int64[np.ndarray, "height width"]
-    """Region of each pixel, from 1; 0 on the separator and where ignored."""
-    gap_pairs: Int64[np.ndarray, " edges"]
-    """$N_e$: first the edges (y, x)-(y, x+1), then (y, x)-(y+1, x), both in raster order."""
-    bridge_pairs: Int64[np.ndarray, " edges"]
+    labels: Int32[np.ndarray, "height width"]
+    """Region of each pixel, from 1; 0 on the separator."""
+    gap_pairs: Float64[np.ndarray, " edges"]
+    """$N_e$: first the edges (y, x)-(y, x+1), then (y, x)-(y+1, x), both in raster order. Whole
+    numbers, or the sum of $N_e^{ab} / n_a n_b$ with `pairs="regions"`."""
+    bridge_pairs: Float64[np.ndarray, " edges"]
     """$P_e$, likewise."""
 
 
@@ -64,40 +87,53 @@ def topology_weights(
     target: Images,
     rule: TopologyRule,
     ignored: Bool[Tensor, "batch channel height width"] | None = None,
+    backend: str = "auto",
 ) -> TopologyWeights:
     """Weigh each pixel by the pairs of pixels that are wrongly joined or parted because of it.
 
-    Batch and channel are one: each channel of each sample is an image of its own. Computed on the
-    host in single precision, whatever the device; returned as float32 on the device of
-    `prediction`. The same input gives the same weights, bit for bit.
+    Batch and channel are one: each channel of each sample is an image of its own. Computed in
+    single precision; returned as float32 on the device of `prediction`. The same input gives the
+    same weights, bit for bit, with any number of threads.
 
     Args:
         prediction: predicted distance maps.
         target: annotated distance maps, 0 on the centreline, clipped.
         rule: windows, regions, and which edges may be blamed.
         ignored: True where a pixel is left out; paths do not pass there.
+        backend: "numba", a compiled kernel on the host; "torch", tensor operations that stay on
+            the device of the tensors; "auto", the kernel for tensors of the host. Both count the
+            same pairs.
     """
-    batch, channel, height, width = prediction.shape
-    rows = window_bounds(height, rule.window_shape[0], rule.step[0], rule.ragged == "keep")
-    columns = window_bounds(width, rule.window_shape[1], rule.step[1], rule.ragged == "keep")
-    images = (batch * channel, height, width)
-    weights = np.zeros((2, *images))
-    if len(rows) and len(columns):
-        add_window_weights(
-            _images(prediction),
-            _images(target),
-            np.zeros(images, bool) if ignored is None else _masks(ignored),
-            rows,
-            columns,
-            weights=weights,
-            **_constants(rule),
-        )
-    gap, bridge = torch.from_numpy(weights.astype(np.float32)).to(prediction.device)
-    return TopologyWeights(
-        gap.reshape(prediction.shape),
-        bridge.reshape(prediction.shape),
-        batch * channel * len(rows) * len(columns),
+    check_backend(backend)
+    prepared = prepare_images(target, rule, ignored, backend)
+    return weights_of_prepared([prediction], [prepared], backend)[0]
+
+
+def weights_of_prepared(
+    predictions: Sequence[Tensor], prepared: Sequence[PreparedImages], backend: str
+) -> list[TopologyWeights]:
+    """[`topology_weights`][] of several batches of images, all windows at once."""
+    rule = prepared[0].rule
+    images = [prediction.detach().flatten(0, 1).float() for prediction in predictions]
+    windows = [cut(image, rule, 0.0) for image in images]
+    sizes = [len(part) for part in windows]
+    weights = _weigh(
+        _stacked(windows, 0.0),
+        _stacked([part.windows for part in prepared], rule.d_max),
+        _stacked([part.outside for part in prepared], True),
+        _stacked([part.labels for part in prepared], 0),
+        rule,
+        on_host(backend, predictions[0].device),
     )
+    found = []
+    for image, part, maps, prediction in zip(
+        images, windows, weights.split(sizes, 1), predictions, strict=True
+    ):
+        count, height, width = image.shape
+        maps = maps[..., : part.shape[1], : part.shape[2]].flatten(0, 1)
+        gap, bridge = put_back(maps, (2 * count, height, width), rule).reshape(2, *prediction.shape)
+        found.append(TopologyWeights(gap, bridge, len(part)))
+    return found
 
 
 def count_window(
@@ -108,62 +144,61 @@ def count_window(
     """Label the regions of one window and count its pairs on every edge, blamed or not."""
     height, width = target.shape
     pixels = height * width
-    labels = np.empty(pixels, np.int32)
-    pairs = np.empty((2, 2 * pixels), np.int64)
-    edges = count_window_pairs(
-        np.ascontiguousarray(prediction, np.float32),
-        np.ascontiguousarray(target, np.float32),
-        np.zeros((height, width), bool),
-        only_wanted=False,
-        labels=labels,
-        ends=np.empty((2 * pixels, 2), np.int32),
+    annotated = np.array(target, np.float32)
+    outside = np.zeros((height, width), bool)
+    labels = np.empty((1, height, width), np.int32)
+    label_windows(
+        annotated[None], outside[None], **region_constants(rule), begin=0, end=1, labels=labels
+    )
+    edges = np.empty((2, 2 * pixels), np.int32)
+    pairs = np.empty((2, 2 * pixels), np.float64)
+    found = np.empty(2, np.int64)
+    count_window_pairs(
+        np.array(prediction, np.float32),
+        annotated,
+        outside,
+        labels[0],
+        **edge_constants(rule),
+        far=np.empty(2 * pixels, np.float32),
+        edges=edges,
         pairs=pairs,
-        totals=np.empty(2, np.int64),
-        **_constants(rule),
+        found=found,
+        totals=np.empty(2, np.float64),
     )
-    return WindowCounts(
-        labels.reshape(height, width).astype(np.int64), pairs[GAP, :edges], pairs[BRIDGE, :edges]
-    )
+    every = np.zeros((2, 2 * pixels))
+    for kind in (GAP, BRIDGE):
+        every[kind, edges[kind, : found[kind]]] = pairs[kind, : found[kind]]
+    # The kernel numbers edges by their first pixel, also where the last has no neighbour.
+    across = every.reshape(2, 2, height, width)[:, 0, :, :-1].reshape(2, -1)
+    down = every.reshape(2, 2, height, width)[:, 1, :-1].reshape(2, -1)
+    return WindowCounts(labels[0], *np.concatenate([across, down], 1))
 
 
-def window_bounds(length: int, window: int, stride: int, ragged: bool) -> np.ndarray:
-    """Begin and end, (n, 2) int64, of the windows along an axis of `length` pixels.
+def _weigh(
+    prediction: Windows,
+    target: Windows,
+    outside: Bool[Tensor, "windows rows columns"],
+    labels: Int32[Tensor, "windows rows columns"],
+    rule: TopologyRule,
+    by_kernel: bool,
+) -> Float32[Tensor, "kinds windows rows columns"]:
+    constants = edge_constants(rule) | {"edge_hi": blame_bound(rule)}
+    if len(prediction) == 0:
+        return prediction.new_zeros(2, *prediction.shape)
+    if not by_kernel:
+        return weigh_windows_by_torch(prediction, target, outside, labels, **constants)
+    arrays = [part.cpu().numpy() for part in (prediction, target, outside, labels)]
+    weights = torch.empty(2, *prediction.shape)
 
-    With `ragged`, windows begin until the end of the axis is covered and the last is cut off
-    there; without, only whole windows count, which may be none.
-    """
-    bounds = []
-    begin = 0
-    while begin + window <= length:
-        bounds.append((begin, begin + window))
-        begin += stride
-    covered = bounds[-1][1] if bounds else 0
-    if ragged and covered < length:
-        bounds.append((begin, length))
-    return np.array(bounds, np.int64).reshape(-1, 2)
+    def work(begin: int, end: int) -> None:
+        weigh_windows(*arrays, **constants, begin=begin, end=end, weights=weights.numpy())
 
-
-def _constants(rule: TopologyRule) -> dict[str, Any]:
-    """The rule in the words of the kernel, each always of the same type: compiled once."""
-    return {
-        "edge_lo": float(rule.near_bound),
-        "edge_hi": float(rule.far_bound),
-        "free_from": float(rule.free_bound),
-        "far_cost": float(rule.far_cost),
-        "near_cost": float(rule.near_cost),
-        "radius": float(rule.separator),
-        "dilation": int(rule.separator_dilation),
-        "diagonal": rule.connectivity == 8,
-        "prefer_line": rule.ties == "line",
-    }
+    over_ranges(work, len(prediction), WORTH_A_THREAD)
+    return weights.to(prediction.device)
 
 
-def _images(maps: Tensor) -> np.ndarray:
-    height, width = maps.shape[-2:]
-    images = maps.detach().to("cpu", torch.float32).reshape(-1, height, width)
-    return np.ascontiguousarray(images.numpy())
-
-
-def _masks(ignored: Tensor) -> np.ndarray:
-    height, width = ignored.shape[-2:]
-    return np.ascontiguousarray(ignored.cpu().reshape(-1, height, width).numpy())
+def _stacked(parts: Sequence[Tensor], beyond: float | bool) -> Tensor:
+    """Stacks of windows as one; smaller ones grow at their ends."""
+    rows, columns = (max(part.shape[axis] for part in parts) for axis in (1, 2))
+    grown = [grow(part, rows, columns, beyond) for part in parts]
+    return grown[0] if len(grown) == 1 else torch.cat(grown)

@@ -70,6 +70,61 @@ def test_the_combined_loss_is_the_sum_of_its_parts() -> None:
     torch.testing.assert_close(module(prediction, target), parts)
 
 
+@settings(max_examples=10)
+@given(
+    seed=SEEDS,
+    order=st.permutations([2, 3, 4]),
+    mirrored=st.sets(st.sampled_from([2, 3, 4])),
+)
+def test_mirrors_and_turns_of_space_change_nothing(
+    seed: int, order: list[int], mirrored: set[int]
+) -> None:
+    target = curves(seed, (24, 24, 24))
+    prediction = noisy(target, seed)
+    moved = [v.permute(0, 1, *order).flip(tuple(mirrored)) for v in (prediction, target)]
+    torch.testing.assert_close(l3d_loss(*moved), l3d_loss(prediction, target))
+
+
+def test_ignored_voxels_are_in_no_projection() -> None:
+    target = curves(0, SHAPE)
+    prediction = noisy(target, 0)
+    ignored = torch.zeros_like(target, dtype=torch.bool)
+    ignored[:, :, 5:9] = True
+    kept = [torch.cat([v[:, :, :5], v[:, :, 9:]], 2) for v in (prediction, target)]
+    found = conn_loss(prediction, target, axes=(2,), ignored=ignored)
+    torch.testing.assert_close(found, conn_loss(*kept, axes=(2,)))
+    assert found != conn_loss(prediction, target, axes=(2,))
+
+
+def test_a_ray_of_ignored_voxels_is_an_ignored_pixel() -> None:
+    target = curves(0, SHAPE)
+    prediction = noisy(target, 0).requires_grad_()
+    ignored = torch.zeros_like(target, dtype=torch.bool)
+    ignored[:, :, :, 10:15] = True
+    found = conn_loss(prediction, target, axes=(2,), ignored=ignored)
+    images = [min_projections(v, (2,))[0] for v in (prediction, target)]
+    expected = topo_loss(*images, ignored=ignored[:, :, 0])
+    torch.testing.assert_close(found, expected)
+    found.backward()
+    assert prediction.grad is not None and prediction.grad.any()
+    assert prediction.grad.isfinite().all() and not prediction.grad[ignored].any()
+
+
+def test_ignored_voxels_count_in_neither_term() -> None:
+    target = curves(0, SHAPE)
+    prediction = noisy(target, 0)
+    ignored = torch.zeros_like(target, dtype=torch.bool)
+    ignored[..., 20:] = True
+    spoiled = prediction.masked_fill(ignored, -100.0)
+    found = [l3d_loss(p, target, ignored=ignored) for p in (prediction, spoiled)]
+    assert found[0] == found[1] < l3d_loss(prediction, target)
+
+
+def test_an_ignored_mask_of_another_shape_is_refused() -> None:
+    with pytest.raises(ValueError, match="`ignored` must have the shape"):
+        L3DLoss()(fibre(), fibre(), ignored=torch.zeros(1, 1, *SHAPE[1:], dtype=torch.bool))
+
+
 def test_gradient_matches_finite_differences() -> None:
     target = curves(1, (4, 5, 3), 2, d_max=3.0).double()
     prediction = noisy(target, 1).double().requires_grad_()

@@ -14,8 +14,14 @@ from topodelin.losses import LOSSES, MinProjectionLoss, MSELoss
 
 IMAGE = (1, 1, 20, 24)
 VOLUME = (1, 1, 12, 20, 24)
-every_loss = pytest.mark.parametrize("name", LOSSES)
-map_losses = pytest.mark.parametrize("name", ["topo", "conn", "l3d"])
+# The others, which take projections or graphs: test_l2d_loss.py and test_snake_contract.py.
+ON_MAPS = [name for name, loss in LOSSES.items() if not hasattr(loss, "takes")]
+every_loss = pytest.mark.parametrize("name", ON_MAPS)
+map_losses = pytest.mark.parametrize("name", [name for name in ON_MAPS if name != "mse"])
+clipped_losses = pytest.mark.parametrize("name", ["topo", "conn", "l3d", "malis"])
+prepared_losses = pytest.mark.parametrize(
+    "name", [name for name in ON_MAPS if hasattr(LOSSES[name], "prepare")]
+)
 volume_losses = pytest.mark.parametrize("name", ["conn", "l3d"])
 
 
@@ -32,6 +38,30 @@ def test_inputs_are_left_alone(name: str) -> None:
     prediction.requires_grad_()
     loss(prediction, target).backward()
     assert torch.equal(prediction, before[0]) and torch.equal(target, before[1])
+
+
+@prepared_losses
+def test_a_prepared_target_gives_the_same_value_and_gradient(name: str) -> None:
+    loss, prediction, target = loss_and_pair(name)
+    prepared = pickle.loads(pickle.dumps(loss.prepare(target))).to("cpu")  # type: ignore[operator]
+    gradients = []
+    for given in (target, prepared):
+        leaf = prediction.clone().requires_grad_()
+        value = loss(leaf, given)
+        value.backward()
+        assert torch.equal(value.detach(), loss(prediction, target)) and leaf.grad is not None
+        gradients.append(leaf.grad)
+    assert torch.equal(*gradients)
+
+
+@prepared_losses
+def test_a_prepared_target_is_checked_against_the_prediction(name: str) -> None:
+    loss, prediction, target = loss_and_pair(name)
+    prepared = loss.prepare(target)  # type: ignore[operator]
+    with pytest.raises(ValueError, match="must have the same shape"):
+        loss(prediction[..., :-1], prepared)
+    with pytest.raises(ValueError, match="`prediction` must be finite"):
+        loss(prediction * math.nan, prepared)
 
 
 @every_loss
@@ -143,7 +173,7 @@ def test_a_negative_target_is_refused(name: str) -> None:
         loss(prediction, target - 1)
 
 
-@map_losses
+@clipped_losses
 def test_a_target_that_is_not_clipped_is_refused(name: str) -> None:
     loss, prediction, target = loss_and_pair(name)
     with pytest.raises(

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from topodelin.losses import TopologyRule
-from topodelin.losses.maximin_pairs import BY_INDEX, FAR_FIRST, NEAR_FIRST, order_edges, sort_edges
 from topodelin.losses.topology_weights import count_window
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -91,6 +90,60 @@ def test_only_the_order_of_the_costs_matters(seed: int, height: int, width: int)
     np.testing.assert_array_equal(plain.bridge_pairs, moved.bridge_pairs)
 
 
+@given(
+    exponents=st.permutations(range(8)),
+    power=st.integers(2, 3),
+    tall=st.booleans(),
+    seed=SEEDS,
+)
+def test_an_increasing_transform_changes_no_count(
+    exponents: list[int], power: int, tall: bool, seed: int
+) -> None:
+    # Powers of two and their powers: sums of two compare as the larger one does, then the other.
+    shape = (4, 2) if tall else (2, 4)
+    prediction = 2.0 ** np.array(exponents).reshape(shape)
+    target = np.random.default_rng(seed).integers(0, 7, shape)
+    rule = TopologyRule(d_max=6, separator_radius=1.5)
+    plain = count_window(prediction, target.astype(float), rule)
+    raised = count_window(prediction**power, target.astype(float), rule)
+    np.testing.assert_array_equal(plain.gap_pairs, raised.gap_pairs)
+    np.testing.assert_array_equal(plain.bridge_pairs, raised.bridge_pairs)
+
+
+@given(seed=SEEDS, height=SIDES, width=SIDES)
+def test_with_equal_regions_each_pair_of_regions_is_shared_out(
+    seed: int, height: int, width: int
+) -> None:
+    # The share of an edge in a pair of regions: the part of their pairs of pixels it decides.
+    prediction, target = small_window(seed, height, width)
+    rule = TopologyRule(
+        d_max=100, edge_lo=1e-6, edge_hi=90, free_from=99, separator_radius=1.5, pairs="regions"
+    )
+    # Distances above 0: no edge is near, so each has its own cost for both counts.
+    counts = count_window(prediction, target + np.float32(1e-3), rule)
+    ends = edges(height, width)
+    flat = prediction.ravel()
+    cost = flat[ends].sum(1, dtype=np.float32).astype(np.float64)
+    weakest = maximin_values(cost, ends, height * width)
+    labels = counts.labels.ravel()
+    sizes = np.bincount(labels)
+    a, b = np.triu_indices(height * width, 1)
+    a, b = a[(labels[a] > 0) & (labels[b] > 0)], b[(labels[a] > 0) & (labels[b] > 0)]
+    gap, bridge = np.zeros((2, len(cost)))
+    for u, v in zip(a, b, strict=True):
+        edge = np.flatnonzero(cost == weakest[u, v])[0]
+        m, n = sizes[labels[u]], sizes[labels[v]]
+        if labels[u] == labels[v]:
+            bridge[edge] += 2 / (n * (n - 1))
+        else:
+            gap[edge] += 1 / (m * n)
+    np.testing.assert_allclose(counts.gap_pairs, gap, atol=1e-12)
+    np.testing.assert_allclose(counts.bridge_pairs, bridge, atol=1e-12)
+    regions = labels.max()
+    assert counts.gap_pairs.sum() == pytest.approx(regions * (regions - 1) / 2)
+    assert counts.bridge_pairs.sum() == pytest.approx((sizes[1:] > 1).sum())
+
+
 @given(seed=SEEDS, height=SIDES, width=SIDES, connectivity=st.sampled_from([4, 8]))
 def test_there_are_as_many_regions_as_homology_finds(
     seed: int, height: int, width: int, connectivity: int
@@ -117,28 +170,3 @@ def test_a_wall_between_two_halves_by_hand() -> None:
     # Edges along x: 10, 8 / 11, 9; along y: 17, 4, 13. The far ones, along y, are free.
     assert counts.gap_pairs.tolist() == [0, 0, 0, 4, 0, 0, 0]
     assert counts.bridge_pairs.tolist() == [0, 0, 0, 0, 1, 0, 1]
-
-
-@given(
-    values=st.lists(st.floats(-5, 5, width=32) | st.sampled_from([0.0, -0.0, 1.0]), max_size=300),
-    decreasing=st.booleans(),
-)
-def test_edges_of_equal_value_keep_their_order(values: list[float], decreasing: bool) -> None:
-    numbers = np.array(values, np.float32)
-    order = np.arange(len(numbers), dtype=np.int32)
-    sort_edges(order, numbers, decreasing)
-    expected = np.argsort(-numbers if decreasing else numbers, kind="stable")
-    np.testing.assert_array_equal(order, expected)
-
-
-@pytest.mark.parametrize(
-    ("ties", "expected"),
-    [(BY_INDEX, [0, 1, 2, 3, 4]), (NEAR_FIRST, [0, 2, 3, 1, 4]), (FAR_FIRST, [0, 2, 1, 3, 4])],
-)
-def test_constrained_edges_enter_where_their_cost_falls(ties: int, expected: list[int]) -> None:
-    cost = np.array([3, 2, 0, 2, 1], np.float32)
-    far = np.array([0, 9, 0, 4, 0], np.float32)
-    state = np.array([0, 0, 1, 0, 0], np.uint8)
-    order = np.empty(5, np.int32)
-    used = order_edges(np.array([0, 1, 3, 4, 2], np.int32), cost, far, state, 2.0, ties, order)
-    assert order[:used].tolist() == expected

@@ -2,15 +2,19 @@
 
 import inspect
 import math
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.ndimage import label
+from torch import Tensor
 
-from tests.losses.drawings import SIDE, curves, line, line_with_bridge, noisy
+from tests.losses.drawings import SIDE, curves, distance_map, line, line_with_bridge, noisy
 from topodelin.losses import TopologyRule, TopoLoss, topo_loss, topology_weights
-from topodelin.losses.topology_weights import window_bounds
+from topodelin.losses.topology_windows import window_bounds
 
 SEEDS = st.integers(0, 2**16)
 
@@ -161,6 +165,81 @@ def test_a_line_between_the_pixels_separates() -> None:
     assert not topology_weights(target, target, TopoLoss.paper().rule).gap.any()
 
 
+def test_without_any_line_there_is_one_region_where_only_bridges_cost() -> None:
+    nothing = torch.full((1, 1, SIDE, SIDE), 15.0)
+    weights = topology_weights(line(), nothing, TopologyRule())
+    assert not weights.gap.any() and weights.bridge.any()
+    assert topo_loss(nothing, nothing) == 0
+
+
+def test_where_lines_leave_no_region_nothing_costs() -> None:
+    everywhere = torch.zeros(1, 1, SIDE, SIDE)
+    assert topo_loss(line(), everywhere) == 0
+
+
+def test_a_second_channel_needs_an_annotation_of_its_own() -> None:
+    both = torch.cat([line(8), line()], 1)
+    with pytest.raises(ValueError, match="must have the same shape"):
+        topo_loss(both, line())
+    alone = topo_loss(line(8), line(), reduction="sum")
+    torch.testing.assert_close(topo_loss(both, line().repeat(1, 2, 1, 1), reduction="sum"), alone)
+
+
+def loops(*sides: int) -> Tensor:
+    """Square loops of the given sides, one under the other."""
+    mask = np.zeros((SIDE, SIDE), bool)
+    top = 1
+    for side in sides:
+        mask[top, 1 : side + 1] = mask[top + side - 1, 1 : side + 1] = True
+        mask[top : top + side, 1] = mask[top : top + side, side] = True
+        top += side + 2
+    return distance_map(mask, d_max=6.0)
+
+
+def test_with_equal_regions_a_small_loop_counts_as_much_as_a_large_one() -> None:
+    target = loops(30, 10)
+    small, large = target.clone(), target.clone()
+    small[..., 33:42, 10] = large[..., 10:20, 30] = 6.0  # a side is missing
+    costs = {
+        pairs: [
+            topo_loss(broken, target, d_max=6.0, pairs=pairs, bridge_weight=0.0).item()
+            for broken in (small, large)
+        ]
+        for pairs in ("pixels", "regions")
+    }
+    assert costs["pixels"][0] < 0.2 * costs["pixels"][1]
+    assert costs["regions"][0] > 0.5 * costs["regions"][1]
+
+
+def descend(start: Tensor, target: Tensor, steps: int, **constants: Any) -> np.ndarray:
+    """The map after steps downhill on the loss alone."""
+    prediction = start.clone().requires_grad_()
+    optimizer = torch.optim.SGD([prediction], lr=0.5)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        topo_loss(prediction, target, bridge_weight=1.0, **constants).backward()
+        optimizer.step()
+    return prediction.detach()[0, 0].numpy()
+
+
+def joined(image: np.ndarray, one: tuple[int, int], two: tuple[int, int]) -> bool:
+    """Whether a path between two pixels stays above 3 pixels from every predicted line."""
+    pieces = np.asarray(label(image > 3)[0])  # type: ignore[index]
+    return pieces[one] == pieces[two]
+
+
+def test_gradient_descent_closes_a_gap() -> None:
+    above, below = (5, 24), (43, 24)
+    assert joined(line(10)[0, 0].numpy(), above, below)
+    assert not joined(descend(line(10), line(), 150), above, below)
+
+
+def test_gradient_descent_cuts_a_bridge() -> None:
+    left, right = (5, 5), (5, 43)
+    assert not joined(line_with_bridge(3)[0, 0].numpy(), left, right)
+    assert joined(descend(line_with_bridge(3), line(), 150), left, right)
+
+
 def test_one_sided_pulls_down_in_gaps_and_up_in_bridges_only() -> None:
     deep = (line() - 3.0).requires_grad_()
     assert topo_loss(deep, line(), aim="one-sided", bridge_weight=0.0) == 0
@@ -184,7 +263,8 @@ def test_the_module_offers_every_constant_with_the_same_default() -> None:
     module = inspect.signature(TopoLoss).parameters
     rule = inspect.signature(TopologyRule).parameters
     assert {name: p.default for name, p in module.items()} == {
-        name: p.default for name, p in rule.items()
+        **{name: p.default for name, p in rule.items()},
+        "backend": "auto",
     }
 
 
@@ -207,6 +287,8 @@ def test_separator_and_bounds_follow_d_max() -> None:
         ({"connectivity": 6}, "`connectivity` must be 4 or 8, got 6"),
         ({"ragged": "pad"}, "`ragged` must be 'keep' or 'drop'"),
         ({"ties": "random"}, "`ties` must be"),
+        ({"pairs": "edges"}, "`pairs` must be 'pixels' or 'regions', got 'edges'"),
+        ({"backend": "cuda"}, "`backend` must be 'auto', 'numba' or 'torch', got 'cuda'"),
         ({"aim": "zero"}, "`aim` must be"),
         ({"reduction": "none"}, "`reduction` must be 'mean' or 'sum'"),
         ({"gap_weight": -1.0}, "`gap_weight` must be 0 or more"),
