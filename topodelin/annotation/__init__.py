@@ -8,11 +8,14 @@ from topodelin.annotation.morphologies import neurites_from_swc
 from topodelin.annotation.neurites import random_neurites
 from topodelin.annotation.noise import degrade_annotation
 from topodelin.annotation.rendering import expected_photons, render_microscopy
+from topodelin.annotation.visual_hull import check_planes, crop_projections, visual_hull
 
 __all__ = [
     "Microscope",
     "centreline_mask",
+    "check_planes",
     "clip_to_extent",
+    "crop_projections",
     "degrade_annotation",
     "distance_map",
     "expected_photons",
@@ -20,4 +23,5 @@ __all__ = [
     "neurites_from_swc",
     "random_neurites",
     "render_microscopy",
+    "visual_hull",
 ]

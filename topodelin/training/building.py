@@ -6,10 +6,9 @@ import torch
 from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
-from topodelin.losses import LOSSES, Ramp, WeightedSum
+from topodelin.losses import LOSSES, GradientBalance, Ramp, Switch, WeightedSum
 from topodelin.models import MODELS
-from topodelin.training.config import Optimizer as OptimizerSection
-from topodelin.training.config import Ramp as RampSection
+from topodelin.training import config as sections
 from topodelin.training.config import TrainingConfig
 from topodelin.training.config_file import ConfigError, nearest
 
@@ -53,15 +52,39 @@ def build_loss(config: TrainingConfig) -> WeightedSum:
     terms = {}
     for name, term in config.loss.terms.items():
         place = f"loss.terms.{name}"
-        module = _make(place, name, LOSSES, place, term.arguments)
-        weight = term.weight
-        if isinstance(weight, RampSection):
-            weight = Ramp(*weight.ramp, start=weight.start, length=weight.length)
-        terms[name] = (module, weight)
-    return WeightedSum(terms)
+        module = _make(place, term.loss or name, LOSSES, place, term.arguments)
+        try:
+            terms[name] = (module, build_weight(term.weight))
+        except ValueError as error:
+            raise ConfigError(f"{place}.weight: {error}") from None
+    try:
+        return WeightedSum(terms)
+    except ValueError as error:
+        raise ConfigError(f"loss.terms: {error}") from None
 
 
-def build_optimizer(network: nn.Module, settings: OptimizerSection) -> Optimizer:
+def build_weight(
+    weight: float | sections.Ramp | sections.Switch | sections.Balance,
+) -> float | Ramp | Switch | GradientBalance:
+    """A number, or the schedule that a section describes."""
+    match weight:
+        case sections.Ramp():
+            return Ramp(*weight.ramp, start=weight.start, length=weight.length)
+        case sections.Switch():
+            return Switch(weight.switch, at=weight.at)
+        case sections.Balance():
+            return GradientBalance(build_weight(weight.balance), most=weight.most)  # type: ignore[arg-type]
+        case _:
+            return weight
+
+
+def lost_voxels(network: nn.Module) -> tuple[int, int, int]:
+    """By how many voxels the network's output is smaller than its input, along each axis."""
+    z, y, x = (int(lost) for lost in getattr(network, "shrink", (0, 0, 0)))
+    return z, y, x
+
+
+def build_optimizer(network: nn.Module, settings: sections.Optimizer) -> Optimizer:
     """The optimiser over all weights; `sgd` has a momentum of 0.9."""
     arguments: dict[str, Any] = {"lr": settings.lr, "weight_decay": settings.weight_decay}
     if settings.name == "sgd":

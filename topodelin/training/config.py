@@ -4,10 +4,11 @@ One YAML file describes one run (`config_file.py` reads it). Lengths with `_um` 
 everything called spacing is µm per voxel `(z, y, x)`, distances of maps are finest voxel edges.
 """
 
+import math
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
@@ -48,6 +49,11 @@ class Entry(Section):
 
     image: Path | None = Field(default=None, description="a stack that `topodelin` can open")
     truth: Path | None = Field(default=None, description="its tracing, SWC")
+    projections: tuple[Path, Path, Path] | None = Field(
+        default=None,
+        description="in the place of `truth`, for losses such as l2d: TIFFs of the lines traced in "
+        "the projections along z, y and x, not 0 on a line",
+    )
     spacing: Spacing | None = Field(
         default=None, description="of the image, where its file has none"
     )
@@ -59,9 +65,13 @@ class Entry(Section):
 
     @model_validator(mode="after")
     def one_kind(self) -> "Entry":
-        real = self.image is not None and self.truth is not None
-        if real == (self.rendered is not None) or (self.image is None) != (self.truth is None):
-            raise ValueError("must hold either both `image` and `truth`, or `rendered`")
+        annotations = (self.truth is not None) + (self.projections is not None)
+        real = self.image is not None and annotations == 1 and self.rendered is None
+        made = self.rendered is not None and self.image is None and annotations == 0
+        if not real and not made:
+            raise ValueError(
+                "must hold either `image` and `truth`, or `image` and `projections`, or `rendered`"
+            )
         return self
 
 
@@ -77,6 +87,15 @@ class Data(Section):
         default=4.0,
         description="stacks are held in memory up to this sum, the others read box by box",
     )
+
+    @model_validator(mode="after")
+    def judged_in_the_volume(self) -> "Data":
+        for index, entry in enumerate(self.validation):
+            if entry.projections is not None:
+                raise ValueError(
+                    f"`validation[{index}]` must hold `truth`: centrelines are judged in the volume"
+                )
+        return self
 
 
 class Model(Section):
@@ -143,10 +162,45 @@ class Ramp(Section):
     length: Whole = Field(default=0, description="steps that the move takes")
 
 
+class Switch(Section):
+    """One weight after another."""
+
+    switch: list[float] = Field(description="weights, one more than steps in `at`")
+    at: list[Whole] = Field(description="steps at which the weight changes")
+
+
+class Balance(Section):
+    """The weight that keeps the term's gradient in proportion to that of the first term."""
+
+    balance: NotNegative | Ramp | Switch = Field(
+        description="norm of the term's gradient over that of the first"
+    )
+    most: Positive = Field(default=math.inf, description="largest weight")
+
+
+def _kind_of_weight(value: object) -> str:
+    held = value if isinstance(value, dict) else vars(value) if hasattr(value, "__dict__") else ()
+    kinds = (Ramp, Switch, Balance)
+    named = (kind.__name__ for kind in kinds if kind.__name__.lower() in held)
+    return next(named, "float")
+
+
+Weight = Annotated[
+    Annotated[float, Tag("float")]
+    | Annotated[Ramp, Tag("Ramp")]
+    | Annotated[Switch, Tag("Switch")]
+    | Annotated[Balance, Tag("Balance")],
+    Discriminator(_kind_of_weight),
+]
+
+
 class Term(Section):
     """One term of the loss, with the arguments of its class."""
 
-    weight: float | Ramp = 1.0
+    loss: str | None = Field(
+        default=None, description="name of the loss, where it is not that of the term"
+    )
+    weight: Weight = 1.0
     arguments: dict[str, Any] = {}
 
 

@@ -12,7 +12,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from topodelin import __version__
-from topodelin.training.config import TrainingConfig
+from topodelin.training.config import Balance, Ramp, Switch, TrainingConfig
 
 # Settings that say where and how a run is computed, not what it learns: free to change on resuming.
 FREE_TO_CHANGE = (
@@ -27,7 +27,14 @@ FREE_TO_CHANGE = (
 
 
 RUN_HEADER = "# topodelin"  # how the record of a run begins
-UNION_BRANCHES = ("float", "Ramp")  # pydantic names them in the place of an error; no keys
+# pydantic names the branch of a union in the place of an error; these are no keys
+UNION_BRANCHES: dict[str, type[BaseModel] | None] = {
+    "constrained-float": None,
+    "float": None,
+    "Ramp": Ramp,
+    "Switch": Switch,
+    "Balance": Balance,
+}
 
 
 class ConfigError(ValueError):
@@ -166,6 +173,7 @@ def _known_keys(where: Sequence[str | int]) -> list[str]:
     kind: Any = TrainingConfig
     for part in where:
         if part in UNION_BRANCHES:
+            kind = UNION_BRANCHES[str(part)] or kind
             continue
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             kind = kind.model_fields[str(part)].annotation
@@ -185,13 +193,20 @@ def _with_files(config: TrainingConfig, path: Path) -> TrainingConfig:
     data = config.model_dump()
     for part in ("train", "validation"):
         for index, entry in enumerate(data["data"][part]):
+            place = f"{path}: data.{part}[{index}]"
             for key in ("image", "truth"):
-                if entry[key] is None:
-                    continue
-                entry[key] = file = folder / Path(entry[key]).expanduser()
-                if not file.exists():
-                    raise ConfigError(
-                        f"{path}: data.{part}[{index}].{key}: no such file {file}; "
-                        f"relative paths count from {folder}"
-                    )
+                if entry[key] is not None:
+                    entry[key] = _file(folder, entry[key], f"{place}.{key}")
+            if entry["projections"] is not None:
+                entry["projections"] = [
+                    _file(folder, plane, f"{place}.projections[{axis}]")
+                    for axis, plane in enumerate(entry["projections"])
+                ]
     return TrainingConfig.model_validate(data)
+
+
+def _file(folder: Path, path: str | Path, place: str) -> Path:
+    file = folder / Path(path).expanduser()
+    if not file.exists():
+        raise ConfigError(f"{place}: no such file {file}; relative paths count from {folder}")
+    return file

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from topodelin.losses import WeightedSum
+from topodelin.losses.weighted_sum import moved
 from topodelin.training.sampler import Batch
 
 
@@ -70,10 +71,10 @@ def steps(
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(done)
         loss.step = done
-        image, target = (fabric.to_device(part) for part in batch)
+        image, target = fabric.to_device(batch.image), moved(batch.target, fabric.device)
         prediction = network(image)
         _check_finite(prediction, "the network's output", done)
-        value = loss(prediction, _centre(target, prediction))
+        value = loss(prediction, target)
         _check_terms(value, loss.last_terms, done)
         optimizer.zero_grad(set_to_none=True)
         fabric.backward(value)
@@ -125,14 +126,6 @@ def _generator_seed(*numbers: int) -> int:
 def _clip(network: nn.Module, clip: float | None) -> float:
     norm = nn.utils.clip_grad_norm_(network.parameters(), clip or math.inf)
     return norm.item()
-
-
-def _centre(target: Tensor, prediction: Tensor) -> Tensor:
-    """The part of the target that a network without padding predicts."""
-    for axis in range(2, target.ndim):
-        size = prediction.shape[axis]
-        target = target.narrow(axis, (target.shape[axis] - size) // 2, size)
-    return target
 
 
 def _check_finite(value: Tensor, name: str, step: int) -> None:

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import torch
 from lightning_fabric import Fabric
+from torch import nn
 
-from topodelin.training.building import build_loss, build_network
+from topodelin.losses import WeightedSum
+from topodelin.training.building import build_loss, build_network, lost_voxels
 from topodelin.training.config import Entry, Rendered, TrainingConfig
 from topodelin.training.progress import Report
 from topodelin.training.rendered import render_sets
-from topodelin.training.sampler import Sampler, check_stack
+from topodelin.training.sampler import Sampler, check_kinds, check_stack
 from topodelin.training.stacks import Stack, open_stacks
 
 MOST_RENDERERS = 8  # processes; each holds a volume and the imports
@@ -37,17 +39,20 @@ def prepare_stacks(
 def check_config(config: TrainingConfig) -> None:
     """Say what would stop a run before its first step: names, arguments, stacks, tracings."""
     build_network(config)
-    build_loss(config)
+    loss = build_loss(config)
     frugal = config.model_copy(update={"data": config.data.model_copy(update={"memory_gb": 0.0})})
     for entries, learnt in ((config.data.train, True), (config.data.validation, False)):
         real = [entry for entry in entries if entry.rendered is None]
         for stack in open_stacks(real, (), frugal):
             if learnt:
                 check_stack(stack, config.sampling.crop, config.sampling.min_foreground)
+                check_kinds(stack, loss.takes)
 
 
-def make_sampler(config: TrainingConfig, stacks: Sequence[Stack]) -> Sampler:
-    """The sampler of a configuration."""
+def make_sampler(
+    config: TrainingConfig, stacks: Sequence[Stack], network: nn.Module, loss: WeightedSum
+) -> Sampler:
+    """The sampler of a configuration, for what its loss takes of its network's output."""
     return Sampler(
         stacks,
         seed=config.seed,
@@ -56,6 +61,8 @@ def make_sampler(config: TrainingConfig, stacks: Sequence[Stack]) -> Sampler:
         min_foreground=config.sampling.min_foreground,
         d_max=config.target.d_max,
         augmentation=config.augmentation,
+        kinds=loss.takes,
+        lost=lost_voxels(network),
     )
 
 

@@ -45,6 +45,7 @@ from topodelin.training.outputs import Metrics, Reports, model_card
 from topodelin.training.prefetch import batches
 from topodelin.training.preparation import make_sampler, prepare_stacks
 from topodelin.training.progress import Pace, Report, status_line
+from topodelin.training.sampler import Batch
 from topodelin.training.validation import Score, best_score, validate
 
 KEPT = ("config.yaml", "log.txt", "metrics.jsonl", "checkpoints", "model.safetensors")
@@ -115,7 +116,7 @@ class _Run:
         network = build_network(config)
         self.loss = build_loss(config)
         train_stacks, self.judged = prepare_stacks(config, folder, fabric, report)
-        self.sampler = make_sampler(config, train_stacks)
+        self.sampler = make_sampler(config, train_stacks, network, self.loss)
         optimizer = build_optimizer(network, config.optimizer)
         averaged = copy.deepcopy(network) if config.optimizer.averaging else None
         self.model, self.optimizer = fabric.setup(network, optimizer)
@@ -135,7 +136,7 @@ class _Run:
         self.report.event(self._first_line())
         share = {"first": self.fabric.global_rank, "every": self.fabric.world_size}
         source = batches(
-            partial(self.sampler.draw, **share),
+            partial(self._prepared, **share),
             range(progress.step, config.steps),
             workers=config.sampling.workers,
         )
@@ -173,6 +174,11 @@ class _Run:
     @property
     def judged_network(self) -> nn.Module:
         return self.state.averaged or self.state.network
+
+    def _prepared(self, step: int, **share: int) -> Batch:
+        """The batch of a step, with what the loss makes of the annotation alone."""
+        batch = self.sampler.draw(step, **share)
+        return batch._replace(target=self.loss.prepare(batch.target))
 
     def _after(self, step: Step, pace: Pace) -> None:
         config, progress = self.config, self.state.progress

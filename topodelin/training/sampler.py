@@ -4,31 +4,42 @@ A crop is a pure function of (seed, step, number in the batch): nothing has to b
 on from any step, and any number of threads or devices draws the same crops.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from topodelin.annotation import graph_distance_map
 from topodelin.graphs import NeuriteGraph
+from topodelin.losses import PreparedTargets
 from topodelin.training.augmentation import Motion, change_intensity, random_motion
 from topodelin.training.config import Augmentation
 from topodelin.training.stacks import Stack
+from topodelin.training.targets import (
+    FROM_PLANES,
+    collated,
+    graph_target,
+    narrowed,
+    planes_foreground,
+    planes_target,
+    stacked,
+)
 from topodelin.volumes import Box
 
 ATTEMPTS = 50  # random places tried before one is taken that is known to hold centreline
 
 
+DISTANCE_MAP = frozenset({"distance_map"})
+
+
 class Batch(NamedTuple):
-    """Normalised images and the distance maps that belong to them."""
+    """Normalised images and their annotations, as [`WeightedSum`][] takes them."""
 
     image: Float[Tensor, "batch 1 z y x"]
-    target: Float[Tensor, "batch 1 z y x"]
+    target: Mapping[str, Any] | PreparedTargets
 
 
 @dataclass(frozen=True)
@@ -43,6 +54,8 @@ class Sampler:
         min_foreground: centreline voxels that each crop holds at least.
         d_max: where the distance map is clipped, finest voxel edges.
         augmentation: motions and changes of brightness.
+        kinds: the kinds of annotation that the loss takes, see `targets.py`.
+        lost: voxels by which the network's output is smaller than a crop, along each axis.
         attempts: random places tried; after them the crop is laid, without being turned, around
             one of the stack's centreline voxels that are known to have enough around them.
 
@@ -58,6 +71,8 @@ class Sampler:
     min_foreground: int
     d_max: float
     augmentation: Augmentation
+    kinds: frozenset[str] = DISTANCE_MAP
+    lost: tuple[int, int, int] = (0, 0, 0)
     attempts: int = ATTEMPTS
 
     def __post_init__(self) -> None:
@@ -65,17 +80,19 @@ class Sampler:
             raise ValueError("`stacks` must hold at least one stack to learn from, got none")
         for stack in self.stacks:
             check_stack(stack, self.crop, self.min_foreground)
+            check_kinds(stack, self.kinds)
 
     def draw(self, step: int, *, first: int = 0, every: int = 1) -> Batch:
-        """The batch of a step, or every `every`-th crop of it from number `first` on."""
-        crops = [self.draw_crop(step, number) for number in range(first, self.batch, every)]
-        images, targets = (
-            torch.from_numpy(np.stack(part)[:, None]) for part in zip(*crops, strict=True)
-        )
-        return Batch(images, targets)
+        """The batch of a step, or every `every`-th crop of it from number `first` on.
 
-    def draw_crop(self, step: int, number: int) -> tuple[np.ndarray, np.ndarray]:
-        """Image and distance map of one crop, float32."""
+        Its target is a mapping from kind to annotation; nothing is prepared yet.
+        """
+        crops = [self.draw_crop(step, number) for number in range(first, self.batch, every)]
+        images, targets = zip(*crops, strict=True)
+        return Batch(stacked(images), collated(targets, self.kinds))
+
+    def draw_crop(self, step: int, number: int) -> tuple[np.ndarray, dict[str, Any]]:
+        """Image (float32) and annotation of one crop."""
         rng = np.random.default_rng([self.seed, step, number])
         weights = self._weights
         stack = self.stacks[int(rng.choice(len(weights), p=weights))]
@@ -83,17 +100,17 @@ class Sampler:
             motion = self._motion(rng, stack)
             box = _random_box(rng, motion.source_shape(self.crop), stack.image.shape)
             if self._may_hold_enough(stack, box):
-                target = self._target(stack, box, motion)
-                if np.count_nonzero(target == 0) >= self.min_foreground:
+                foreground, target = self._target(stack, box, motion)
+                if foreground >= self.min_foreground:
                     break
         else:
             motion = Motion()
             box = _random_anchor_box(rng, stack, self.crop, self.min_foreground)
-            target = self._target(stack, box, motion)
+            _, target = self._target(stack, box, motion)
         image = motion.move_image(stack.read(box), self.crop)
         if self.augmentation.intensity is not None:
             image = change_intensity(rng, image, self.augmentation.intensity)
-        return np.ascontiguousarray(image, dtype=np.float32), target
+        return np.ascontiguousarray(image, dtype=np.float32), narrowed(target, self.lost)
 
     @cached_property
     def _weights(self) -> np.ndarray:
@@ -104,6 +121,8 @@ class Sampler:
         """A random motion whose upright box fits in the stack; thin stacks are turned less."""
         spacing = stack.image.spacing
         motion = random_motion(rng, spacing, self.augmentation)
+        if stack.planes is not None:  # pixels, unlike curves, cannot be turned by any angle
+            motion = Motion(turns=motion.turns, flips=motion.flips)
         for smaller in (motion, Motion(turns=motion.turns, flips=motion.flips)):
             if _fits(smaller.source_shape(self.crop), stack.image.shape):
                 return smaller
@@ -116,18 +135,29 @@ class Sampler:
         """
         return _count(stack.centreline, box) * 2 >= self.min_foreground
 
-    def _target(self, stack: Stack, box: Box, motion: Motion) -> np.ndarray:
+    def _target(self, stack: Stack, box: Box, motion: Motion) -> tuple[int, dict[str, Any]]:
+        """How many centreline voxels a crop holds, and its annotation."""
+        spacing, crop = stack.image.spacing, self.crop
+        if stack.planes is not None:
+            target = planes_target(stack.planes, box, motion, crop, spacing, self.d_max)
+            return planes_foreground(stack.planes, box), target
+        graph, origin = self._turned(stack, box, motion)
+        target = graph_target(graph, origin, crop, spacing, self.d_max)
+        return int(np.count_nonzero(target["distance_map"] == 0)), target
+
+    def _turned(
+        self, stack: Stack, box: Box, motion: Motion
+    ) -> tuple[NeuriteGraph, tuple[int, int, int]]:
+        """The centrelines of a crop, and the voxel of their frame at which it begins."""
         spacing = stack.image.spacing
         if motion == Motion():
-            return graph_distance_map(stack.truth, self.crop, spacing, self.d_max, origin=box.begin)
+            return stack.truth, box.begin
         centre = (np.add(box.begin, box.end) - 1) / 2 * spacing
         new_centre = (np.array(self.crop) - 1) / 2 * spacing
         reach = np.linalg.norm(np.array(box.shape) * spacing) / 2 + self.d_max * min(spacing)
         near = _near(stack.truth, centre, float(reach))
-        moved = NeuriteGraph(
-            motion.move_positions(near.positions - centre) + new_centre, near.edges
-        )
-        return graph_distance_map(moved, self.crop, spacing, self.d_max)
+        moved = motion.move_positions(near.positions - centre) + new_centre
+        return NeuriteGraph(moved, near.edges), (0, 0, 0)
 
 
 def check_stack(stack: Stack, crop: tuple[int, int, int], min_foreground: int) -> None:
@@ -143,6 +173,17 @@ def check_stack(stack: Stack, crop: tuple[int, int, int], min_foreground: int) -
             f"{stack.name}: `sampling.min_foreground` must be reached in some crop of every "
             f"stack, got {min_foreground} where a crop of {crop} voxels holds at most {most} "
             "centreline voxels; lower it, enlarge the crop or leave the stack out"
+        )
+
+
+def check_kinds(stack: Stack, kinds: frozenset[str]) -> None:
+    """Refuse a stack that is annotated in projections only for a loss that takes more."""
+    missing = kinds - FROM_PLANES
+    if stack.planes is not None and missing:
+        raise ValueError(
+            f"{stack.name}: a stack annotated in projections only suits losses that take "
+            f"projections, such as l2d, but a term takes {' and '.join(sorted(missing))}; leave "
+            "that term out or give the stack a `truth`"
         )
 
 
@@ -189,7 +230,3 @@ def _near(graph: NeuriteGraph, centre: np.ndarray, reach: float) -> NeuriteGraph
     keep = distance <= reach
     keep[graph.edges[close]] = True
     return graph.select(keep)
-
-
-def _stacked(crops: Sequence[np.ndarray]) -> Tensor:
-    return torch.from_numpy(np.stack(crops)[:, None])

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import tifffile
 
-from topodelin.annotation import centreline_mask
+from topodelin.annotation import centreline_mask, check_planes
 from topodelin.graphs import NeuriteGraph, read_swc
 from topodelin.training.config import Entry, TrainingConfig
 from topodelin.training.rendered import RenderedVolume
+from topodelin.training.targets import planes_centreline
 from topodelin.volumes import (
     Box,
     IntensityRange,
@@ -32,9 +34,11 @@ class Stack:
         name: as errors and scores call it.
         image: single-channel volume.
         brightness: that its voxels are normalised with.
-        truth: centrelines, µm, in the frame of the image.
+        truth: centrelines, µm, in the frame of the image; empty where only `planes` are known.
         weight: how often it is drawn, relative to the others.
         rendered: whether it is synthetic.
+        planes: True on the lines annotated in the projections along z, y and x, where the volume
+            itself is not annotated.
     """
 
     name: str
@@ -43,6 +47,7 @@ class Stack:
     truth: NeuriteGraph
     weight: float = 1.0
     rendered: bool = False
+    planes: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
 
     def read(self, box: Box) -> np.ndarray:
         """The normalised voxels of a box inside the image, float32."""
@@ -51,6 +56,8 @@ class Stack:
     @cached_property
     def centreline(self) -> np.ndarray:
         """(K, 3) voxels that the centrelines pass, in order."""
+        if self.planes is not None:
+            return planes_centreline(self.planes, self.image.shape)
         depth, height, width = self.image.shape
         found = [np.zeros((0, 3), np.int64)]
         for first in range(0, depth, SLAB):
@@ -75,7 +82,7 @@ def open_stacks(
     volumes = iter(rendered)
     stacks, memory = [], config.data.memory_gb * 1e9
     for entry in entries:
-        count = entry.rendered.count if entry.rendered else 1
+        count, planes = entry.rendered.count if entry.rendered else 1, None
         for index in range(count):
             if entry.rendered:
                 made = next(volumes)
@@ -83,6 +90,8 @@ def open_stacks(
                 volume = Volume(made.image, made.spacing)
             else:
                 name, volume, graph = _open_real(entry)
+                if entry.projections is not None:
+                    planes = _read_planes(entry, volume, config.target.spacing)
             # in its own spacing, as the volumes that the network will be used on
             brightness = intensity_range(volume, percentiles=config.data.percentiles)
             volume = resample(volume, config.target.spacing)
@@ -90,13 +99,21 @@ def open_stacks(
             if size <= memory:
                 volume, memory = Volume(volume.read(volume.box), volume.spacing), memory - size
             stacks.append(
-                Stack(name, volume, brightness, graph, entry.weight, entry.rendered is not None)
+                Stack(
+                    name,
+                    volume,
+                    brightness,
+                    graph,
+                    entry.weight,
+                    entry.rendered is not None,
+                    planes,
+                )
             )
     return stacks
 
 
 def _open_real(entry: Entry) -> tuple[str, Volume, NeuriteGraph]:
-    assert entry.image is not None and entry.truth is not None  # `Entry` holds both or neither
+    assert entry.image is not None  # `Entry` holds it where nothing is rendered
     try:
         volume = open_volume(entry.image, spacing=entry.spacing)
     except VolumeError as error:
@@ -108,6 +125,8 @@ def _open_real(entry: Entry) -> tuple[str, Volume, NeuriteGraph]:
             f"{entry.image}: a training stack must have one channel, "
             f"got shape {tuple(volume.data.shape)}"
         )
+    if entry.truth is None:
+        return entry.image.name, volume, NeuriteGraph(np.zeros((0, 3)), np.zeros((0, 2), np.int64))
     spacing: Spacing | None = volume.spacing if entry.unit == "voxel" else None
     graph = read_swc(entry.truth, unit=entry.unit, spacing=spacing)
     extent = (np.array(volume.shape) - 1) * volume.spacing
@@ -119,6 +138,32 @@ def _open_real(entry: Entry) -> tuple[str, Volume, NeuriteGraph]:
             "check `spacing`"
         )
     return entry.image.name, volume, graph
+
+
+def _read_planes(
+    entry: Entry, volume: Volume, target: Spacing
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The annotated projections of an entry, True on their lines."""
+    assert entry.projections is not None
+    if not np.allclose(volume.spacing, target, rtol=1e-3):
+        raise ValueError(
+            f"{entry.image}: a stack annotated in projections must have the spacing of the target, "
+            f"{target}, got {volume.spacing}: pixels of a line cannot be resampled; set "
+            "`target.spacing` to that of the stack"
+        )
+    planes = []
+    for path in entry.projections:
+        try:
+            plane = np.asarray(tifffile.imread(path))
+        except (tifffile.TiffFileError, ValueError) as error:
+            raise ValueError(f"{path}: must be a TIFF of one plane, got {error}") from None
+        planes.append(plane != 0)
+    try:
+        check_planes(planes, volume.shape)
+    except ValueError as error:
+        raise ValueError(f"{entry.image}: `projections`: {error}") from None
+    z, y, x = planes
+    return z, y, x
 
 
 def _um(extent: np.ndarray) -> str:

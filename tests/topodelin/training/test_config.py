@@ -2,10 +2,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 
 from tests.topodelin.training.drawings import write_run
+from topodelin.losses import GradientBalance, Ramp
 from topodelin.training import ConfigError, TrainingConfig, check_config, dump_config, load_config
+from topodelin.training.building import build_loss
 from topodelin.training.config_file import changed_settings
 
 
@@ -49,13 +52,28 @@ def test_relative_paths_count_from_the_file(tmp_path: Path, monkeypatch: Any) ->
         ("sampling.crop=[8, 8]", "sampling.crop: holds too few values, got [8, 8]"),
         ("steps=2.5", "steps: input should be a valid integer"),
         ("data.train=[]", "data.train: list should have at least 1 item"),
-        ("data.train.0.truth=null", "data.train[0]: must hold either both `image` and `truth`"),
+        ("data.train.0.truth=null", "data.train[0]: must hold either `image` and `truth`"),
         ("data.train.0.image=gone.tif", "data.train[0].image: no such file"),
         ("device=tpu", "device: string should match pattern"),
         ("devices=3", "`sampling.batch` must be a multiple of `devices` (3), got 2"),
         ("model.name=unett", "model.name: must be a known name, got 'unett'; did you mean `unet`?"),
         ("model.arguments.bas=4", "model.arguments: "),
         ("model.arguments={dims: 2}", "model.arguments: the network must take volumes"),
+        ("loss.terms.mse={weight: {rampe: [0, 1]}}", "loss.terms.mse.weight: input should be a"),
+        (
+            "loss.terms.mse={weight: {switch: [0, 1], at: [5, 7]}}",
+            "loss.terms.mse.weight: `values` must hold one weight more",
+        ),
+        (
+            "loss.terms.mse={weight: {balance: 1.0, moost: 3}}",
+            "loss.terms.mse.weight.moost: unknown key; did you mean `most`?",
+        ),
+        ("loss.terms.mse={weight: {balance: 1.0}}", "the first, must have a weight of its own"),
+        ("loss.terms.late={loss: mee}", "loss.terms.late: must be a known name, got 'mee'"),
+        (
+            "data.validation.0={image: image.npy, projections: [a, b, c]}",
+            "data: `validation[0]` must hold `truth`",
+        ),
         ("loss.terms={mee: {}}", "loss.terms.mee: must be a known name, got 'mee'"),
         ("loss.terms.mse={arguments: {p: 1}}", "loss.terms.mse.arguments: "),
         ("sampling.crop=[8, 15, 16]", "sampling.crop: must suit the network"),
@@ -138,3 +156,39 @@ def test_the_default_configuration_needs_only_data() -> None:
     config = TrainingConfig.model_validate(yaml.safe_load(text))
     assert config.sampling.min_foreground == 100
     assert config.target.d_max == 10
+
+
+@pytest.mark.parametrize(
+    ("weight", "steps"),
+    [
+        ("0.5", {0: 0.5, 9: 0.5}),
+        ("{ramp: [0, 2], start: 4, length: 4}", {3: 0, 6: 1, 9: 2}),
+        ("{switch: [0, 3, 1], at: [2, 5]}", {1: 0, 2: 3, 5: 1}),
+    ],
+)
+def test_a_weight_follows_its_schedule(
+    weight: str, steps: dict[int, float], tmp_path: Path
+) -> None:
+    override = f"loss.terms={{late: {{loss: mse, weight: {weight}}}}}"
+    config = load_config(write_run(tmp_path), overrides=[override])
+    assert load_config_again(config, tmp_path) == config
+    loss = build_loss(config)
+    for step, expected in steps.items():
+        loss.step = step
+        loss(torch.ones(1, 1, 2, 2, 2), torch.zeros(1, 1, 2, 2, 2))
+        assert loss.last_weights["late"] == expected
+
+
+def test_a_balanced_weight_may_be_bounded_and_scheduled(tmp_path: Path) -> None:
+    balance = "{balance: {ramp: [0, 2], start: 4}, most: 9}"
+    override = f"loss.terms={{mse: {{}}, late: {{loss: mse, weight: {balance}}}}}"
+    config = load_config(write_run(tmp_path), overrides=[override])
+    assert load_config_again(config, tmp_path) == config
+    expected = GradientBalance(Ramp(0, 2, start=4), most=9)
+    assert build_loss(config).weights["late"] == expected
+
+
+def load_config_again(config: TrainingConfig, folder: Path) -> TrainingConfig:
+    copy = folder / "copy.yaml"
+    copy.write_text(dump_config(config))
+    return load_config(copy)

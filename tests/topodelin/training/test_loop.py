@@ -25,7 +25,7 @@ class Poisoned(nn.Module):
 
 def batch(seed: int) -> Batch:
     image = torch.rand(2, 1, 4, 4, 4, generator=torch.Generator().manual_seed(seed))
-    return Batch(image, 3 * image + 1)
+    return Batch(image, {"distance_map": 3 * image + 1})
 
 
 def learn(

@@ -11,7 +11,7 @@ from topodelin.training.prefetch import BatchError, batches
 def numbered(step: int) -> Batch:
     time.sleep(0.002 * (step % 3))  # later batches may be ready before earlier ones
     value = torch.full((1, 1, 1, 1, 1), float(step))
-    return Batch(value, value)
+    return Batch(value, {"distance_map": value})
 
 
 @pytest.mark.parametrize("workers", [0, 1, 3])

@@ -1,3 +1,5 @@
+from collections.abc import Mapping
+
 import numpy as np
 import pytest
 import torch
@@ -6,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.topodelin.training.drawings import SPACING, stack
 from topodelin.graphs import NeuriteGraph
-from topodelin.training import Sampler
+from topodelin.training import Batch, Sampler
 from topodelin.training.config import Augmentation
 
 PLAIN = Augmentation(intensity=None)
@@ -25,10 +27,17 @@ def sampler(**changes: object) -> Sampler:
     return Sampler(**(arguments | changes))  # type: ignore[arg-type]
 
 
+def distances(batch: Batch) -> torch.Tensor:
+    assert isinstance(batch.target, Mapping)
+    return batch.target["distance_map"]
+
+
 def test_a_batch_depends_on_seed_and_step_alone() -> None:
     first, second = sampler(), sampler()
     second.draw(4)
-    torch.testing.assert_close(first.draw(7), second.draw(7), rtol=0, atol=0)
+    one, same = first.draw(7), second.draw(7)
+    torch.testing.assert_close(one.image, same.image, rtol=0, atol=0)
+    torch.testing.assert_close(distances(one), distances(same), rtol=0, atol=0)
     assert not torch.equal(first.draw(7).image, first.draw(8).image)
     assert not torch.equal(first.draw(7).image, sampler(seed=4).draw(7).image)
 
@@ -37,20 +46,21 @@ def test_the_shares_of_two_devices_make_up_the_batch() -> None:
     drawn = sampler(batch=4)
     whole, even, odd = drawn.draw(2), drawn.draw(2, every=2), drawn.draw(2, first=1, every=2)
     torch.testing.assert_close(whole.image[0::2], even.image, rtol=0, atol=0)
-    torch.testing.assert_close(whole.target[1::2], odd.target, rtol=0, atol=0)
+    torch.testing.assert_close(distances(whole)[1::2], distances(odd), rtol=0, atol=0)
 
 
 @settings(max_examples=15)
 @given(step=st.integers(0, 10_000))
 def test_every_crop_holds_enough_centreline(step: int) -> None:
-    target = sampler().draw(step).target
+    target = distances(sampler().draw(step))
     assert (target == 0).sum(dim=(1, 2, 3, 4)).min() >= 8
 
 
 @settings(max_examples=15)
 @given(step=st.integers(0, 10_000))
 def test_the_brightest_voxels_lie_on_the_centreline(step: int) -> None:
-    image, target = sampler(augmentation=PLAIN).draw(step)
+    batch = sampler(augmentation=PLAIN).draw(step)
+    image, target = batch.image, distances(batch)
     # The drawing falls from 1 at distance 0 to 0 at distance 4; nearest voxels are half a voxel off
     # and interpolation blurs by one.
     expected = (1 - target / 4).clamp(min=0)
@@ -60,14 +70,15 @@ def test_the_brightest_voxels_lie_on_the_centreline(step: int) -> None:
 
 def test_without_turning_image_and_target_agree_exactly() -> None:
     flips = Augmentation(quarter_turns=False, rotation=False, intensity=None)
-    image, target = sampler(augmentation=flips).draw(0)
+    batch = sampler(augmentation=flips).draw(0)
+    image, target = batch.image, distances(batch)
     assert (image - (1 - target / 4).clamp(min=0)).abs().mean() < 0.01
 
 
 def test_a_rare_neurite_is_found_by_looking_where_it_is() -> None:
     short = NeuriteGraph(np.array([[1, 35, 40], [1, 35, 47]]) * SPACING, np.array([[0, 1]]))
     drawn = sampler(stacks=[stack(graph=short)], attempts=0, min_foreground=8)
-    assert (drawn.draw(0).target == 0).sum(dim=(1, 2, 3, 4)).tolist() == [8, 8, 8]
+    assert (distances(drawn.draw(0)) == 0).sum(dim=(1, 2, 3, 4)).tolist() == [8, 8, 8]
 
 
 def test_a_stack_with_too_little_centreline_is_named() -> None:
@@ -91,5 +102,5 @@ def test_stacks_are_drawn_by_their_weight() -> None:
     empty = NeuriteGraph(np.array([[0.0, 0, 0], [1, 1, 1]]), np.array([[0, 1]]))
     both = [stack(weight=1.0), stack("other", graph=empty, weight=99.0)]
     drawn = sampler(stacks=both, min_foreground=0, batch=1, augmentation=PLAIN)
-    from_other = sum(bool((drawn.draw(step).target == 5).all()) for step in range(20))
+    from_other = sum(bool((distances(drawn.draw(step)) == 5).all()) for step in range(20))
     assert from_other >= 15
