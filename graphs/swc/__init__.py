@@ -5,8 +5,17 @@ made by the reader and the writer of this folder and nowhere else.
 """
 
 from topodelin.graphs.swc.checking import check_swc
+from topodelin.graphs.swc.fixing import SwcChange, fix_swc
 from topodelin.graphs.swc.reading import read_swc
 from topodelin.graphs.swc.rows import SwcError, SwcProblem
 from topodelin.graphs.swc.writing import write_swc
 
-__all__ = ["SwcError", "SwcProblem", "check_swc", "read_swc", "write_swc"]
+__all__ = [
+    "SwcChange",
+    "SwcError",
+    "SwcProblem",
+    "check_swc",
+    "fix_swc",
+    "read_swc",
+    "write_swc",
+]

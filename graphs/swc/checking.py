@@ -103,31 +103,39 @@ def _bad_references(rows: SwcRows) -> list[SwcProblem]:
 
 
 def _cycles(rows: SwcRows) -> list[SwcProblem]:
-    """One problem for each cycle. Following parents 2^k steps at once ends at a root or in one."""
-    parent = parent_rows(rows.values)
-    nodes = np.arange(len(parent))
-    step = np.where(parent < 0, nodes, parent)
-    far = step
-    for _ in range(max(1, len(nodes)).bit_length()):
-        far = far[far]
-    on_cycle = np.unique(far[parent[far] >= 0])
+    """One problem for each cycle."""
     problems = []
-    seen: set[int] = set()
-    for node in on_cycle.tolist():
-        if node in seen:
-            continue
-        cycle = [node]
-        while (after := int(step[cycle[-1]])) != node:
-            cycle.append(after)
-        seen.update(cycle)
+    for cycle in cycles(parent_rows(rows.values)):
         names = ", ".join(f"{rows.values[row, 0]:.0f}" for row in cycle[:6])
         more = ", ..." if len(cycle) > 6 else ""
         message = (
             f"{len(cycle)} nodes are each other's ancestors ({names}{more}); an SWC file holds "
             "trees, so write -1 as the parent of one of them"
         )
-        problems.append(SwcProblem(rows.line_numbers[node], "error", message))
+        problems.append(SwcProblem(rows.line_numbers[cycle[0]], "error", message))
     return problems
+
+
+def cycles(parent: np.ndarray) -> list[list[int]]:
+    """The rows of each cycle, from child to parent, given the row of each parent (-1 for roots).
+
+    Following parents 2^k steps at once ends at a root or in a cycle.
+    """
+    step = np.where(parent < 0, np.arange(len(parent)), parent)
+    far = step
+    for _ in range(max(1, len(parent)).bit_length()):
+        far = far[far]
+    found = []
+    seen: set[int] = set()
+    for node in np.unique(far[parent[far] >= 0]).tolist():
+        if node in seen:
+            continue
+        cycle = [node]
+        while (after := int(step[cycle[-1]])) != node:
+            cycle.append(after)
+        seen.update(cycle)
+        found.append(cycle)
+    return found
 
 
 def _warnings_of(rows: SwcRows) -> list[SwcProblem]:

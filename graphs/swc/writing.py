@@ -37,7 +37,7 @@ def write_swc(
     """
     graph = as_neurite_graph(graph)
     _refuse_cycles(graph)
-    order, parent = _depth_first(graph, _one_root_each(graph, roots))
+    order, parent = depth_first(graph, _one_root_each(graph, roots))
     positions = np.round(graph.positions, 4) + 0.0  # turns -0.0 into 0.0
     known = np.isfinite(graph.radii) & (graph.radii > 0)
     radii = np.maximum(np.where(known, graph.radii, radius), 1e-4)
@@ -59,6 +59,11 @@ def write_swc(
             1,
         )
     ]
+    write_lines(path, lines)
+
+
+def write_lines(path: str | PathLike[str], lines: Iterable[str]) -> None:
+    """Write a text file that appears whole or not at all."""
     path = Path(path)
     unfinished = path.with_name(path.name + ".part")
     unfinished.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
@@ -94,7 +99,7 @@ def _one_root_each(graph: NeuriteGraph, roots: Sequence[int] | np.ndarray) -> li
     return sorted((chosen | taken).values())
 
 
-def _depth_first(graph: NeuriteGraph, roots: list[int]) -> tuple[np.ndarray, np.ndarray]:
+def depth_first(graph: NeuriteGraph, roots: list[int]) -> tuple[np.ndarray, np.ndarray]:
     """Nodes in the order of a depth-first walk, and the parent of each node (-1 for roots)."""
     ends = np.concatenate([graph.edges, graph.edges[:, ::-1]])
     ends = ends[np.lexsort((-ends[:, 1], ends[:, 0]))]  # highest first: a stack turns it round

@@ -2,11 +2,38 @@
 
 import json
 import os
+import runpy
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "speed_score.py"
+
+
+def main_of(name: str) -> Callable[[list[str]], Any]:
+    """What a script does, to be called with its arguments."""
+    return runpy.run_path(str(SCRIPT.with_name(f"{name}.py")))["main"]
+
+
+def test_the_metrics_benchmark_answers_for_a_network_and_a_tree() -> None:
+    records = main_of("speed_metrics")(["--toy"])
+    answers = {(record["case"], record["metric"]): record["answer"] for record in records}
+    assert len(answers) == 12 and all(record["cpu_seconds"] >= 0 for record in records)
+    for case in ("network", "tree"):
+        assert 0.5 < answers[case, "apls"]["apls"] < 1
+        assert answers[case, "centreline_quality"]["quality"] > 0.99
+        assert answers[case, "find_errors"]["gap"] >= 1
+    assert answers["network", "cable_connectivity"]["kept"] == 1  # a ring cut stays connected
+    assert answers["tree", "cable_connectivity"]["kept"] < 1
+
+
+def test_the_picture_of_the_events_shows_what_the_metrics_see(tmp_path: Path) -> None:
+    answer = main_of("picture_events")(["-o", str(tmp_path / "events.png")])["answer"]
+    assert (tmp_path / "events.png").stat().st_size > 10_000
+    assert answer["gap"]["NERL"] < 1 == answer["identical"]["NERL"]
+    assert answer["break of one edge"]["quality"] == 1 and answer["nothing"]["quality"] == 0
 
 
 def test_the_score_benchmark_prints_its_answers_beside_the_times() -> None:

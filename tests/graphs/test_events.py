@@ -10,10 +10,23 @@ from topodelin.graphs import (
     apls,
     cable_connectivity,
     centreline_quality,
+    critical_nodes,
     expected_run_length,
     find_errors,
+    holes_and_marbles,
+    junction_arms,
+    junction_score,
+    path_score,
+    spatial_distance,
     tlts,
 )
+
+
+def wrong_junctions(event: Event) -> float:
+    """Of either graph, as shares are undefined without junctions."""
+    found = junction_arms(event.truth, event.predicted, tolerance=TOLERANCE)
+    return found.truth - found.fitting + found.not_fitting
+
 
 # All are 1 for a tracing without an error.
 SCORES: dict[str, Callable[[Event], float]] = {
@@ -30,27 +43,39 @@ SCORES: dict[str, Callable[[Event], float]] = {
     ),
     "kept": lambda e: cable_connectivity(e.truth, e.predicted, tolerance=TOLERANCE).kept,
     "true": lambda e: cable_connectivity(e.truth, e.predicted, tolerance=TOLERANCE).true,
+    "opt-j": lambda e: junction_score(e.truth, e.predicted, tolerance=TOLERANCE).f1,
+    "opt-p": lambda e: path_score(e.truth, e.predicted, tolerance=TOLERANCE).f1,
+    "critical": lambda e: critical_nodes(e.truth, e.predicted, tolerance=TOLERANCE).f1,
+    "junct": lambda e: 1 - wrong_junctions(e),
+    "marbles": lambda e: (
+        holes_and_marbles(e.truth, e.predicted, tolerance=TOLERANCE, radius=40.0).f1
+    ),
+    "esa": lambda e: 1 - spatial_distance(e.truth, e.predicted).esa,
+    "pds": lambda e: 1 - spatial_distance(e.truth, e.predicted, threshold=TOLERANCE).pds,
 }
 # Which of them an event makes worse. The others stay at 1: they are blind to it.
 EVERY = set(SCORES)
+NODES = {"opt-j", "critical"}  # the scores of junctions and endpoints
 SEEN = {
     "identical": set(),
-    "break of one edge": {"nerl", "errors", "apls there", "tlts there", "kept"},
-    "gap": EVERY - {"apls back", "tlts back", "true"},
-    "longer gap": EVERY - {"apls back", "tlts back", "true"},
-    "two gaps": EVERY - {"apls back", "tlts back", "true"},
+    "break of one edge": NODES
+    | {"nerl", "errors", "apls there", "tlts there", "kept", "opt-p", "marbles", "esa"},
+    "gap": EVERY - {"apls back", "tlts back", "true", "junct"},
+    "longer gap": EVERY - {"apls back", "tlts back", "true", "junct"},
+    "two gaps": EVERY - {"apls back", "tlts back", "true", "junct"},
     "missing branch": EVERY - {"apls back", "tlts back", "true"},
     "branch cut off": EVERY - {"apls back", "tlts back", "true"},
-    "short end": EVERY - {"apls back", "tlts back", "true"},
-    "spur": {"quality", "errors", "apls back", "tlts back"},
-    "island": {"quality", "errors", "apls back", "tlts back"},
-    "detour": EVERY - {"true"},
+    "short end": EVERY - {"apls back", "tlts back", "true", "junct"},
+    "spur": EVERY - {"nerl", "apls there", "tlts there", "kept", "true"},
+    "island": NODES | {"quality", "errors", "apls back", "tlts back", "opt-p", "esa", "pds"},
+    "detour": EVERY - NODES - {"true", "junct"},
     "bridge within a tree": EVERY - {"nerl", "kept", "true"},
-    "bridge between trees": {"quality", "nerl", "errors", "apls back", "tlts back", "true"},
-    "one tree missing": EVERY - {"apls back", "tlts back", "true"},
+    "bridge between trees": EVERY - {"apls there", "tlts there", "kept"},
+    "one tree missing": EVERY - {"apls back", "tlts back", "true", "junct"},
     "ring": set(),
-    "ring cut": EVERY - {"true"},
-    "ring cut at one edge": {"errors", "apls there", "apls back", "tlts there", "tlts back"},
+    "ring cut": EVERY - {"true", "junct"},
+    "ring cut at one edge": NODES
+    | {"errors", "apls there", "apls back", "tlts there", "tlts back", "opt-p", "marbles", "esa"},
     "nothing": EVERY - {"tlts back"},  # of paths that are not there no share is wrong
 }
 

@@ -1,0 +1,175 @@
+r"""Scores of a segmentation from its confusion table, over labels that are named, never guessed.
+
+With the table $n_{ij}$ of the voxels of label $i$ that were given label $j$, and for one label its
+true positives $t$, false positives $f$ and false negatives $m$:
+
+$$\text{IoU} = \frac{t}{t+f+m} \qquad \text{Dice} = \frac{2t}{2t+f+m} \qquad
+  \text{precision} = \frac{t}{t+f} \qquad \text{recall} = \frac{t}{t+m}$$
+
+They weigh volume and are blind to topology.
+
+References:
+    J. Cohen. A coefficient of agreement for nominal scales. Educational and Psychological
+    Measurement 20, 1960.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from topodelin.graphs.checks import ratio
+
+
+@dataclass(frozen=True, eq=False)
+class Confusion:
+    """A confusion table; the tables of several images may be added.
+
+    Args:
+        labels: what the rows and columns stand for.
+        table: (L, L) voxels of the row's label that were given the column's.
+    """
+
+    labels: tuple[int, ...]
+    table: np.ndarray
+
+    def __add__(self, other: "Confusion") -> "Confusion":
+        if self.labels != other.labels:
+            raise ValueError(
+                f"tables must be of the same labels, got {self.labels}, {other.labels}"
+            )
+        return Confusion(self.labels, self.table + other.table)
+
+    @property
+    def voxels(self) -> int:
+        """All that were counted."""
+        return int(self.table.sum())
+
+    @property
+    def accuracy(self) -> float:
+        """Share of voxels with the right label; NaN without voxels. Also the micro F1."""
+        return ratio(float(np.trace(self.table)), self.voxels)
+
+    @property
+    def pixel_error(self) -> float:
+        """Share of voxels with a wrong label, 0 at best; NaN without voxels."""
+        return 1 - self.accuracy
+
+    @property
+    def kappa(self) -> float:
+        """Cohen's: accuracy beyond that of chance, 1 at best; NaN where chance is perfect."""
+        rows, columns = (self.table.sum(axis=axis).astype(float) for axis in (1, 0))
+        chance = ratio(float(rows @ columns), float(self.voxels) ** 2)
+        return ratio(self.accuracy - chance, 1 - chance)
+
+    def iou(self, label: int) -> float:
+        """Intersection over union of one label; NaN where neither has it."""
+        true, false, missed = self._of(label)
+        return ratio(true, true + false + missed)
+
+    def dice(self, label: int) -> float:
+        """Dice, or F1, of one label; NaN where neither has it."""
+        true, false, missed = self._of(label)
+        return ratio(2 * true, 2 * true + false + missed)
+
+    def precision(self, label: int) -> float:
+        """Share of the predicted voxels of a label that are right; NaN without any."""
+        true, false, _ = self._of(label)
+        return ratio(true, true + false)
+
+    def recall(self, label: int) -> float:
+        """Share of the true voxels of a label that were found; NaN without any."""
+        true, _, missed = self._of(label)
+        return ratio(true, true + missed)
+
+    def mean_iou(self, labels: Sequence[int]) -> float:
+        """Mean IoU over a list of labels; those that neither has are left out."""
+        return _mean([self.iou(label) for label in labels])
+
+    def mean_dice(self, labels: Sequence[int]) -> float:
+        """Mean Dice (macro F1) over a list of labels; those that neither has are left out."""
+        return _mean([self.dice(label) for label in labels])
+
+    def as_dict(self) -> dict[str, float | None]:
+        """Every number by name, ready for JSON: None where a ratio is undefined."""
+        numbers = {
+            "accuracy": self.accuracy,
+            "pixel_error": self.pixel_error,
+            "kappa": self.kappa,
+            "mean_iou": self.mean_iou(self.labels),
+            "mean_dice": self.mean_dice(self.labels),
+            "voxels": self.voxels,
+        }
+        for label in self.labels:
+            for name in ("iou", "dice", "precision", "recall"):
+                numbers[f"{name}_{label}"] = getattr(self, name)(label)
+        return {name: None if np.isnan(value) else value for name, value in numbers.items()}
+
+    def _of(self, label: int) -> tuple[int, int, int]:
+        """True positives, false positives, false negatives."""
+        if label not in self.labels:
+            raise ValueError(f"`label` must be one of {self.labels}, got {label}")
+        row = self.labels.index(label)
+        true = int(self.table[row, row])
+        return true, int(self.table[:, row].sum()) - true, int(self.table[row].sum()) - true
+
+
+def confusion(truth: np.ndarray, predicted: np.ndarray, *, labels: Sequence[int]) -> Confusion:
+    """Count which label became which.
+
+    Args:
+        truth: integers or booleans of any shape.
+        predicted: the same shape.
+        labels: every label that occurs, background too where it is to count. Masks have (0, 1).
+    """
+    truth, predicted = np.asarray(truth), np.asarray(predicted)
+    if truth.shape != predicted.shape:
+        raise ValueError(
+            f"`truth` and `predicted` must have one shape, got {truth.shape} and {predicted.shape}"
+        )
+    known = np.unique(np.asarray(labels, dtype=np.int64))
+    if len(known) != len(labels) or not len(known):
+        raise ValueError(f"`labels` must name each label once, got {tuple(labels)}")
+    order = np.argsort(np.argsort(np.asarray(labels)))
+    numbers = []
+    for name, array in (("truth", truth), ("predicted", predicted)):
+        if array.dtype.kind not in "iub":
+            raise ValueError(f"`{name}` must hold integers, got {array.dtype}")
+        at = np.minimum(np.searchsorted(known, array), len(known) - 1)
+        wrong = known[at] != array
+        if wrong.any():
+            raise ValueError(
+                f"`labels` must name every label of `{name}`, got {tuple(labels)} without "
+                f"{array[wrong].flat[0]}"
+            )
+        numbers.append(at.ravel())
+    counts = np.bincount(numbers[0] * len(known) + numbers[1], minlength=len(known) ** 2)
+    table = counts.reshape(len(known), len(known))[np.ix_(order, order)]
+    return Confusion(tuple(int(label) for label in labels), table)
+
+
+def average_precision(truth: np.ndarray, score: np.ndarray) -> float:
+    """Mean precision over all thresholds of a score, weighted by the recall each one adds.
+
+    Args:
+        truth: the mask, foreground where not 0.
+        score: the same shape, larger where foreground is more likely; finite.
+
+    Equal scores are one threshold. NaN without foreground.
+    """
+    truth, score = np.asarray(truth).ravel() != 0, np.asarray(score).ravel()
+    if truth.shape != score.shape or not np.isfinite(score).all():
+        raise ValueError(
+            f"`score` must hold one finite number for each of {len(truth)} voxels of `truth`"
+        )
+    if not truth.any():
+        return float("nan")
+    order = np.argsort(-score, kind="stable")
+    last = np.flatnonzero(np.append(np.diff(score[order]) != 0, True))
+    true = np.cumsum(truth[order])[last]
+    return float((np.diff(true, prepend=0) * true / (last + 1)).sum() / true[-1])
+
+
+def _mean(values: list[float]) -> float:
+    defined = [value for value in values if not np.isnan(value)]
+    return ratio(sum(defined), len(defined))
