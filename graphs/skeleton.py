@@ -9,6 +9,7 @@ from scipy.sparse.csgraph import connected_components
 from topodelin.graphs.branches import outside_short_branches, smooth_branches
 from topodelin.graphs.neurite_graph import NeuriteGraph
 from topodelin.graphs.spacing import check_spacing
+from topodelin.graphs.thinning import thin
 from topodelin.graphs.voxel_edges import voxel_edges
 
 
@@ -64,8 +65,6 @@ def graph_from_mask(
 
 def _skeleton_voxels(mask: np.ndarray) -> np.ndarray:
     """(N, 3) voxels of the skeleton, thinned in the smallest box that holds the foreground."""
-    from skimage.morphology import skeletonize  # slow to import, and scoring needs none of it
-
     low, high = [], []
     for axis in range(3):
         others = tuple(k for k in range(3) if k != axis)
@@ -75,7 +74,7 @@ def _skeleton_voxels(mask: np.ndarray) -> np.ndarray:
         low.append(int(inside[0]))
         high.append(int(inside[-1]) + 1)
     box = tuple(slice(begin, end) for begin, end in zip(low, high, strict=True))
-    return np.argwhere(skeletonize(mask[box], method="lee")) + np.array(low)
+    return np.argwhere(thin(mask[box])) + np.array(low)
 
 
 def _join_junctions(positions: np.ndarray, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -8,11 +8,11 @@ import pytest
 from gudhi import CubicalComplex
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from skimage.morphology import skeletonize
 
 from tests.graphs.drawings import betti, seeds, tubes
 from tests.shared_files import needs_shared, shared
 from topodelin.graphs import NeuriteGraph, graph_from_mask
+from topodelin.graphs.thinning import thin
 
 UNIT = (1.0, 1.0, 1.0)
 
@@ -116,7 +116,7 @@ def test_without_smoothing_nodes_lie_on_voxels() -> None:
 @given(seed=seeds, radius=st.sampled_from([0.0, 1.0, 2.0]))
 def test_components_and_cycles_are_those_of_the_skeleton(seed: int, radius: float) -> None:
     mask = tubes(seed, radius=radius)
-    skeleton = skeletonize(mask, method="lee")
+    skeleton = thin(mask)
     graph = graph_from_mask(mask, (2.0, 0.5, 0.5))
     single = lonely_voxels(skeleton)
     components, cycles = betti_of_voxels(skeleton)
@@ -135,7 +135,7 @@ def lonely_voxels(mask: np.ndarray) -> int:
 def test_cycles_survive_in_a_ragged_mask(seed: int) -> None:
     noise = np.random.default_rng(seed).random((12, 24, 24)) < 0.05
     mask = tubes(seed) ^ noise
-    skeleton = skeletonize(mask, method="lee")
+    skeleton = thin(mask)
     components, cycles = betti_of_voxels(skeleton)
     graph = graph_from_mask(mask, UNIT)
     assert betti(graph) == (components - lonely_voxels(skeleton), cycles)

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from skimage.measure import label
-from skimage.morphology import skeletonize
 
 from topodelin.delineation.lattice import DIRECTIONS
+from topodelin.graphs.thinning import thin
 from topodelin.graphs.voxel_edges import voxel_edges
 from topodelin.volumes import Box, Index
 
@@ -100,7 +100,7 @@ def _thinned(mask: np.ndarray, distance: np.ndarray) -> np.ndarray:
                     place[axis] += outward
                     padded[tuple(place)] = True
     inner = slice(WIRE, -WIRE)
-    return np.asarray(skeletonize(padded))[inner, inner, inner]
+    return thin(padded)[inner, inner, inner]
 
 
 def _least(labels: np.ndarray, distance: np.ndarray) -> list[tuple[int, Index]]:
