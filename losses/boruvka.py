@@ -43,7 +43,8 @@ def spanning_trees(
         vertices: of all graphs together.
         largest: vertices of the largest graph.
 
-    Asks the device one question a round: which edges still join different groups.
+    Asks the device two questions a round: which edges still join different groups, and which
+    groups end.
     """
     names = torch.arange(vertices, device=tail.device)
     group = names

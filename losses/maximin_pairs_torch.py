@@ -1,11 +1,12 @@
 """How many pairs of pixels hang on each edge, with torch operations on any device.
 
-Equal to the kernel `topodelin.losses.maximin_pairs`, count for count, without a loop over pixels or
-windows and without leaving the device: spanning trees by Boruvka's rounds, merge trees, an order
+Equal to the kernel `topodelin.losses.topology_kernel`, count for count, without a loop over pixels
+or windows and without leaving the device: spanning trees by Boruvka's rounds, merge trees, an order
 of the pixels in which the two groups that an edge joins are neighbouring intervals, and sums of
 labels along that order. The number of operations hardly depends on the number of windows, so a
 device is the better used the more there are. On one processor core the kernel is some fifty times
-faster.
+as fast. The device is asked some twenty questions: two in each round of Boruvka's, how many labels
+there are, and one in each round of the labelling unless that was prepared.
 
 Edges are numbered `(y, x)-(y, x+1)` in raster order, then `(y, x)-(y+1, x)` in raster order.
 """

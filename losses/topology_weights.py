@@ -39,7 +39,7 @@ from jaxtyping import Bool, Float, Float32, Float64, Int32
 from torch import Tensor
 
 from topodelin.losses.host_threads import over_ranges
-from topodelin.losses.maximin_pairs import BRIDGE, GAP, count_window_pairs, weigh_windows
+from topodelin.losses.maximin_pairs import BRIDGE, GAP
 from topodelin.losses.maximin_pairs_torch import weigh_windows_by_torch
 from topodelin.losses.topology_backend import (
     blame_bound,
@@ -48,6 +48,7 @@ from topodelin.losses.topology_backend import (
     on_host,
     region_constants,
 )
+from topodelin.losses.topology_kernel import count_window_pairs, weigh_windows
 from topodelin.losses.topology_prepared import WORTH_A_THREAD, PreparedImages, prepare_images
 from topodelin.losses.topology_regions import label_windows
 from topodelin.losses.topology_rule import TopologyRule
@@ -188,7 +189,7 @@ def _weigh(
     if not by_kernel:
         return weigh_windows_by_torch(prediction, target, outside, labels, **constants)
     arrays = [part.cpu().numpy() for part in (prediction, target, outside, labels)]
-    weights = torch.empty(2, *prediction.shape)
+    weights = torch.empty(2, *prediction.shape, dtype=torch.float32)
 
     def work(begin: int, end: int) -> None:
         weigh_windows(*arrays, **constants, begin=begin, end=end, weights=weights.numpy())
