@@ -22,8 +22,8 @@ from provenance import provenance
 from scipy import ndimage, sparse
 from scipy.sparse.csgraph import breadth_first_order, connected_components, minimum_spanning_tree
 
+from topodelin.losses.spanning.rule import SpanningPathRule
 from topodelin.losses.spanning_path import SpanningPathLoss
-from topodelin.losses.spanning_rule import SpanningPathRule
 
 D_MAX = 15.0
 BLUR = 2.0  # voxels, of the errors

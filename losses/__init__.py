@@ -48,8 +48,8 @@ from topodelin.losses.soft_skeleton import soft_skeleton
 from topodelin.losses.spanning_path import SpanningPathLoss, spanning_path_loss
 from topodelin.losses.supervoxel import SupervoxelLoss, supervoxel_loss
 from topodelin.losses.topo import TopoLoss, topo_loss
-from topodelin.losses.topology_rule import TopologyRule
-from topodelin.losses.topology_weights import TopologyWeights, topology_weights
+from topodelin.losses.topology.rule import TopologyRule
+from topodelin.losses.topology.weights import TopologyWeights, topology_weights
 from topodelin.losses.voxel_graph import VoxelGraph, crop_graph
 from topodelin.losses.weighted_sum import PreparedTargets, WeightedSum
 

@@ -30,7 +30,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int64, Integer
 
-from topodelin.losses.affinity_pairs_kernel import count_pairs
+from topodelin.losses.kernels.affinity_pairs import count_pairs
 
 MOST_EDGES = 2**31 - 1  # an edge is numbered by an int32
 

@@ -14,7 +14,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from topodelin.losses.checks import check_pair, full_precision
-from topodelin.losses.tube import CENTRE_RADIUS, Tube, TubeRule, check_prepared, prepare_tube
+from topodelin.losses.spanning.tube import (
+    CENTRE_RADIUS,
+    Tube,
+    TubeRule,
+    check_prepared,
+    prepare_tube,
+)
 
 Scalar = Float[Tensor, ""]
 

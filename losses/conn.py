@@ -18,16 +18,16 @@ from torch import Tensor, nn
 from topodelin.losses.checks import check_distance_map, check_ignored, check_pair
 from topodelin.losses.min_projection import AXES, check_projection
 from topodelin.losses.prepared import check_prediction, check_target
-from topodelin.losses.projected_topology import (
+from topodelin.losses.topo import TopoLoss
+from topodelin.losses.topology.backend import check_backend
+from topodelin.losses.topology.prepared import refuse_ignored
+from topodelin.losses.topology.projected import (
     PreparedProjections,
     check_projected_alike,
     prepare_projections,
     projected_penalties,
 )
-from topodelin.losses.topo import TopoLoss
-from topodelin.losses.topology_backend import check_backend
-from topodelin.losses.topology_prepared import refuse_ignored
-from topodelin.losses.topology_rule import TopologyRule
+from topodelin.losses.topology.rule import TopologyRule
 
 Scalar = Float[Tensor, ""]
 

@@ -22,15 +22,15 @@ from topodelin.losses.min_projection import AXES, check_projection, min_projecti
 from topodelin.losses.mse import mse_loss
 from topodelin.losses.prepared import check_prediction, check_target
 from topodelin.losses.topo import TopoLoss, penalties
-from topodelin.losses.topology_backend import check_backend
-from topodelin.losses.topology_prepared import (
+from topodelin.losses.topology.backend import check_backend
+from topodelin.losses.topology.prepared import (
     PreparedImages,
     check_rule,
     moved_record,
     prepare_images,
     refuse_ignored,
 )
-from topodelin.losses.topology_rule import TopologyRule
+from topodelin.losses.topology.rule import TopologyRule
 
 Scalar = Float[Tensor, ""]
 

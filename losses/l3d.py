@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from topodelin.losses.conn import ConnLoss, conn_loss
 from topodelin.losses.min_projection import AXES
 from topodelin.losses.mse import mse_loss
-from topodelin.losses.projected_topology import PreparedProjections
 from topodelin.losses.topo import TopoLoss
-from topodelin.losses.topology_prepared import moved_record, refuse_ignored
-from topodelin.losses.topology_rule import TopologyRule
+from topodelin.losses.topology.prepared import moved_record, refuse_ignored
+from topodelin.losses.topology.projected import PreparedProjections
+from topodelin.losses.topology.rule import TopologyRule
 
 Scalar = Float[Tensor, ""]
 

@@ -21,7 +21,7 @@ from numba import njit
 from torch import Tensor, nn
 
 from topodelin.losses.checks import check_pair
-from topodelin.losses.host_threads import over_ranges
+from topodelin.losses.kernels.host_threads import over_ranges
 
 Volumes = Float[Tensor, "batch channel depth height width"]
 Images = Float[Tensor, "batch images rows columns"]

@@ -30,8 +30,8 @@ import torch
 from jaxtyping import Float, Int, Int32, Int64
 from torch import Tensor, nn
 
-from topodelin.losses.cheapest_path import cheapest_paths
 from topodelin.losses.checks import check_distance_map, check_pair, full_precision
+from topodelin.losses.kernels.cheapest_path import cheapest_paths
 from topodelin.losses.path_cover import Frame, centreline_stretches
 from topodelin.losses.prepared import check_prediction, check_target
 

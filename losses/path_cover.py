@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy import ndimage
 
-from topodelin.losses.cheapest_path import spread
+from topodelin.losses.kernels.cheapest_path import spread
 
 ROUNDING = 1e-3  # relative, of an annotated distance
 STEP_COST = 0.1  # of a step on the centreline, against 1 at a distance of one: shuns corners

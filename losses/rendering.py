@@ -20,9 +20,13 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from topodelin.losses.host_threads import over_ranges
-from topodelin.losses.segment_distance import BLOCK_SIDES, nearest_segments, position_gradient
-from topodelin.losses.segment_distance_torch import nearest_segments_torch
+from topodelin.losses.kernels.host_threads import over_ranges
+from topodelin.losses.kernels.segment_distance import (
+    BLOCK_SIDES,
+    nearest_segments,
+    position_gradient,
+)
+from topodelin.losses.kernels.segment_distance_torch import nearest_segments_torch
 
 BACKENDS = ("auto", "numba", "torch")
 

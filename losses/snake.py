@@ -39,14 +39,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from topodelin.losses.checks import check_pair, full_precision
-from topodelin.losses.snake_graphs import (
+from topodelin.losses.snakes.graphs import (
     PreparedGraph,
     PreparedGraphs,
     check_graphs,
     prepare_graphs,
 )
-from topodelin.losses.snake_motion import final_positions, motion_of, rendered, trajectory
-from topodelin.losses.snake_rule import SnakeRule
+from topodelin.losses.snakes.motion import final_positions, motion_of, rendered, trajectory
+from topodelin.losses.snakes.rule import SnakeRule
 from topodelin.losses.voxel_graph import VoxelGraph
 
 Scalar = Float[Tensor, ""]
@@ -86,7 +86,7 @@ def snake_loss(
 
     $$L(p) = \frac1N \sum_x \bigl(p_x - D_x(s(p))\bigr)^2$$
 
-    with $s(p)$ the positions of the snakes (`topodelin.losses.snake_motion`), $D$ their exact
+    with $s(p)$ the positions of the snakes (`topodelin.losses.snakes.motion`), $D$ their exact
     distance maps, clipped at `d_max`, and $N$ the number of voxels of the batch. Its gradient has
     a direct part, $2 (p - D) / N$, and one through $D(s(p))$, times `through_snake`.
 

@@ -44,9 +44,9 @@ from jaxtyping import Float, Float64
 from torch import Tensor, nn
 
 from topodelin.losses.checks import check_pair, full_precision
-from topodelin.losses.spanning_edges import SpanningEdges, bridge_edges, gap_edges
-from topodelin.losses.spanning_rule import SpanningPathRule
-from topodelin.losses.tube import CENTRE_RADIUS, Tube, check_prepared, prepare_tube
+from topodelin.losses.spanning.edges import SpanningEdges, bridge_edges, gap_edges
+from topodelin.losses.spanning.rule import SpanningPathRule
+from topodelin.losses.spanning.tube import CENTRE_RADIUS, Tube, check_prepared, prepare_tube
 
 Scalar = Float[Tensor, ""]
 

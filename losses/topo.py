@@ -2,7 +2,7 @@ r"""The windowed topology loss: close the gaps and open the false bridges of a d
 
 The mean squared error of a distance map hardly notices a gap of a few pixels, and a tracing
 that breaks there loses the whole branch behind it. This loss finds the few pixels that decide
-what is connected (see `topodelin.losses.topology_weights`) and pulls only on these.
+what is connected (see `topodelin.losses.topology.weights`) and pulls only on these.
 
 The default departs from the published program where that has known defects: gaps of any length
 are seen (`far_cost`, `free_from`, `ties`), the loss is zero at the truth (`aim="truth"`),
@@ -26,15 +26,15 @@ from torch import Tensor, nn
 
 from topodelin.losses.checks import check_distance_map, check_ignored, check_pair, full_precision
 from topodelin.losses.prepared import check_prediction, check_target
-from topodelin.losses.topology_backend import check_backend
-from topodelin.losses.topology_prepared import (
+from topodelin.losses.topology.backend import check_backend
+from topodelin.losses.topology.prepared import (
     PreparedImages,
     check_rule,
     prepare_images,
     refuse_ignored,
 )
-from topodelin.losses.topology_rule import TopologyRule
-from topodelin.losses.topology_weights import TopologyWeights, weights_of_prepared
+from topodelin.losses.topology.rule import TopologyRule
+from topodelin.losses.topology.weights import TopologyWeights, weights_of_prepared
 
 Images = Float[Tensor, "batch channel height width"]
 Scalar = Float[Tensor, ""]

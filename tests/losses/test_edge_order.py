@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from topodelin.losses.edge_order import (
+from topodelin.losses.kernels.edge_order import (
     BY_INDEX,
     FAR_FIRST,
     NEAR_FIRST,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.ndimage import correlate1d, map_coordinates
 
 from tests.shared_files import needs_shared, shared
-from topodelin.losses.gradient_filter import axis_filter, filtered_gradient
+from topodelin.losses.snakes.gradient_filter import axis_filter, filtered_gradient
 
 
 def centres(shape: tuple[int, ...]) -> torch.Tensor:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.losses.drawings import curves, noisy
 from topodelin.losses import L3DLoss, TopologyRule, topology_weights
-from topodelin.losses.host_threads import over_ranges
+from topodelin.losses.kernels.host_threads import over_ranges
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from topodelin.losses.boruvka import spanning_trees
-from topodelin.losses.merge_tree import NO_EDGE, merge_trees
+from topodelin.losses.kernels.boruvka import spanning_trees
+from topodelin.losses.kernels.merge_tree import NO_EDGE, merge_trees
 
 
 def random_graphs(rng: np.random.Generator, graphs: int, each: int) -> np.ndarray:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from topodelin.losses import TopologyRule
-from topodelin.losses.topology_weights import count_window
+from topodelin.losses.topology.weights import count_window
 
 SEEDS = st.integers(0, 2**32 - 1)
 SIDES = st.integers(2, 7)

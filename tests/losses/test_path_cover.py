@@ -10,7 +10,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import dijkstra
 
 from tests.losses.drawings import curves, distance_map
-from topodelin.losses.cheapest_path import spread
+from topodelin.losses.kernels.cheapest_path import spread
 from topodelin.losses.path_cover import Frame, centreline_stretches
 from topodelin.losses.trees import annotated_trees
 

@@ -13,9 +13,9 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.shared_files import HAS_SHARED, shared
+from topodelin.losses.kernels.segment_distance import nearest_segments
+from topodelin.losses.kernels.segment_distance_torch import nearest_segments_torch
 from topodelin.losses.rendering import render_distance_map
-from topodelin.losses.segment_distance import nearest_segments
-from topodelin.losses.segment_distance_torch import nearest_segments_torch
 
 SMALL = sorted(Path(__file__).with_name("goldens").glob("render*.npz"))
 ALL = sorted(shared("goldens").glob("render*.npz")) if HAS_SHARED else []

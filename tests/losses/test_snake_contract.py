@@ -10,7 +10,7 @@ from torch import nn
 from tests.losses.snake_drawings import bow, empty, fork, gradient, map_of, noisy_map, path
 from topodelin.graphs.neurite_graph import NeuriteGraph
 from topodelin.losses.snake import SnakeLoss, adjust_graph, snake_loss
-from topodelin.losses.snake_motion import final_positions, motion_of
+from topodelin.losses.snakes.motion import final_positions, motion_of
 from topodelin.losses.voxel_graph import VoxelGraph
 
 IMAGE, VOLUME = (20, 20), (20, 20, 20)

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from topodelin.losses.snake_forces import ImplicitStep, internal_forces, iterations
+from topodelin.losses.snakes.forces import ImplicitStep, internal_forces, iterations
 
 PATH = np.array([(0, 1), (1, 2), (2, 3)])
 both_solvers = pytest.mark.parametrize("solver", ["fixed-point", "factorised"])

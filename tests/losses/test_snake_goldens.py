@@ -11,7 +11,7 @@ from torch import Tensor
 from tests.shared_files import HAS_SHARED, shared
 from topodelin.losses.rendering import render_distance_map
 from topodelin.losses.snake import SnakeLoss, adjust_graph
-from topodelin.losses.snake_forces import internal_forces
+from topodelin.losses.snakes.forces import internal_forces
 from topodelin.losses.voxel_graph import VoxelGraph
 
 SMALL = sorted(Path(__file__).with_name("goldens").glob("snake*.npz"))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.losses.snake_drawings import bow, empty, fork, gradient, map_of, noise, noisy_map, path
 from topodelin.losses.snake import SnakeLoss, adjust_graph, snake_loss
-from topodelin.losses.snake_motion import final_positions, motion_of, trajectory
+from topodelin.losses.snakes.motion import final_positions, motion_of, trajectory
 from topodelin.losses.voxel_graph import VoxelGraph, crop_graph
 
 IMAGE, VOLUME = (20, 20), (20, 20, 20)

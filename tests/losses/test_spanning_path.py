@@ -16,9 +16,9 @@ from scipy import ndimage
 from torch import Tensor
 
 from tests.losses.drawings import curves, distance_map, noisy
-from topodelin.losses.spanning_edges import SpanningEdges, bridge_edges, gap_edges
+from topodelin.losses.spanning.edges import SpanningEdges, bridge_edges, gap_edges
+from topodelin.losses.spanning.tube import Tube, TubeRule, prepare_tube
 from topodelin.losses.spanning_path import SpanningPathLoss, spanning_path_loss
-from topodelin.losses.tube import Tube, TubeRule, prepare_tube
 
 SEEDS = st.integers(0, 2**32 - 1)
 SHAPES = st.sampled_from([(5, 6), (7, 4), (3, 4, 4), (4, 2, 5)])

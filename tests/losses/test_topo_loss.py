@@ -14,7 +14,7 @@ from torch import Tensor
 
 from tests.losses.drawings import SIDE, curves, distance_map, line, line_with_bridge, noisy
 from topodelin.losses import TopologyRule, TopoLoss, topo_loss, topology_weights
-from topodelin.losses.topology_windows import window_bounds
+from topodelin.losses.topology.windows import window_bounds
 
 SEEDS = st.integers(0, 2**16)
 

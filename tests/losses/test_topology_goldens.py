@@ -8,7 +8,7 @@ import torch
 
 from tests.shared_files import HAS_SHARED, shared
 from topodelin.losses import TopoLoss, topology_weights
-from topodelin.losses.topology_weights import WindowCounts, count_window
+from topodelin.losses.topology.weights import WindowCounts, count_window
 
 SMALL = sorted(Path(__file__).with_name("goldens").glob("topo2d_*.npz"))
 ALL = sorted(shared("goldens").glob("topo2d_*.npz")) if HAS_SHARED else []

@@ -22,12 +22,12 @@ from topodelin.losses import (
     min_projections,
     topology_weights,
 )
-from topodelin.losses.maximin_pairs_torch import edge_pairs
-from topodelin.losses.topology_backend import edge_constants, region_constants
-from topodelin.losses.topology_prepared import prepare_images
-from topodelin.losses.topology_regions import label_windows
-from topodelin.losses.topology_regions_torch import label_windows_by_torch
-from topodelin.losses.topology_weights import count_window
+from topodelin.losses.topology.backend import edge_constants, region_constants
+from topodelin.losses.topology.maximin_pairs_torch import edge_pairs
+from topodelin.losses.topology.prepared import prepare_images
+from topodelin.losses.topology.regions import label_windows
+from topodelin.losses.topology.regions_torch import label_windows_by_torch
+from topodelin.losses.topology.weights import count_window
 
 SMALL = sorted(Path(__file__).with_name("goldens").glob("topo2d_*.npz"))
 ALL = sorted(shared("goldens").glob("topo2d_*.npz")) if HAS_SHARED else []

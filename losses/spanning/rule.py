@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from topodelin.losses.tube import CENTRE_RADIUS, TubeRule
+from topodelin.losses.spanning.tube import CENTRE_RADIUS, TubeRule
 
 BACKENDS = ("auto", "numba", "torch")
 

@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from topodelin.losses.snake_forces import InternalForces, internal_forces
-from topodelin.losses.snake_rule import SnakeRule
+from topodelin.losses.snakes.forces import InternalForces, internal_forces
+from topodelin.losses.snakes.rule import SnakeRule
 from topodelin.losses.voxel_graph import VoxelGraph
 
 FADE = 1.0  # voxels outside the grid at which the map stops pulling

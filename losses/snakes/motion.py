@@ -4,9 +4,9 @@ One step moves the positions $s$ to
 
 $$s' = r + (I + \tau F A)^{-1} \bigl(s - r - \tau \kappa F\, (g(s) - g_0)\bigr)$$
 
-with the internal forces $A$ and the mask $F$ of `topodelin.losses.snake_forces`, the slope $g$ of
-`topodelin.losses.gradient_filter`, and the shape $r$ and slope $g_0$ at which the snake rests:
-zeros, or the annotated shape and the slope of its own distance map.
+with the internal forces $A$ and the mask $F$ of `topodelin.losses.snakes.forces`, the slope $g$ of
+`topodelin.losses.snakes.gradient_filter`, and the shape $r$ and slope $g_0$ at which the snake
+rests: zeros, or the annotated shape and the slope of its own distance map.
 """
 
 import math
@@ -19,16 +19,16 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from topodelin.losses.gradient_filter import (
+from topodelin.losses.rendering import render_distance_map
+from topodelin.losses.snakes.forces import ImplicitStep
+from topodelin.losses.snakes.gradient_filter import (
     AxisFilter,
     filtered_gradient,
     neighbourhoods,
     weighted_gradient,
 )
-from topodelin.losses.rendering import render_distance_map
-from topodelin.losses.snake_forces import ImplicitStep
-from topodelin.losses.snake_graphs import PreparedGraph
-from topodelin.losses.snake_rule import SnakeRule
+from topodelin.losses.snakes.graphs import PreparedGraph
+from topodelin.losses.snakes.rule import SnakeRule
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,7 +24,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from topodelin.losses.boruvka import Round
+from topodelin.losses.kernels.boruvka import Round
 
 NO_EDGE = torch.iinfo(torch.int64).max
 
@@ -32,8 +32,8 @@ NO_EDGE = torch.iinfo(torch.int64).max
 class MergeTrees(NamedTuple):
     """Merge trees of several graphs; their nodes are the edges of the spanning trees.
 
-    Each vertex but one of a graph is the name of a node, see `topodelin.losses.boruvka`. With the
-    vertices in the order of `place`, a node joins those at `begin`..`middle` to those at
+    Each vertex but one of a graph is the name of a node, see `topodelin.losses.kernels.boruvka`.
+    With the vertices in the order of `place`, a node joins those at `begin`..`middle` to those at
     `middle`..`end`. Places count from 0 in each graph.
     """
 

@@ -3,11 +3,11 @@ r"""Spanning trees of many graphs at once, in few rounds of tensor operations (B
 Every group of vertices picks the best edge that leaves it, all picked edges are in the tree, and
 groups so joined are the groups of the next round. A round at least halves the groups of a graph.
 
-Each round leaves behind what the merge tree is made of (see `topodelin.losses.merge_tree`). Name
-a group by one of its vertices. When picked edges join several groups, exactly one edge was picked
-from both sides; the group of smaller name on it gives its name to the union, and every other
-group *ends* with the edge that it picked. So each vertex but one of a graph is the name of a
-group that ends at some round, and stands for one edge of the tree.
+Each round leaves behind what the merge tree is made of (see `topodelin.losses.kernels.merge_tree`).
+Name a group by one of its vertices. When picked edges join several groups, exactly one edge was
+picked from both sides; the group of smaller name on it gives its name to the union, and every other
+group *ends* with the edge that it picked. So each vertex but one of a graph is the name of a group
+that ends at some round, and stands for one edge of the tree.
 
 Reference:
     O. Boruvka. O jistem problemu minimalnim. Prace moravske prirodovedecke spolecnosti 3, 1926.

@@ -9,13 +9,13 @@ from torch import Tensor
 
 from topodelin.losses.min_projection import min_projections
 from topodelin.losses.topo import penalties
-from topodelin.losses.topology_prepared import (
+from topodelin.losses.topology.prepared import (
     PreparedImages,
     check_rule,
     moved_record,
     prepare_images,
 )
-from topodelin.losses.topology_rule import TopologyRule
+from topodelin.losses.topology.rule import TopologyRule
 
 Volumes = Float[Tensor, "batch channel depth height width"]
 Voxels = Bool[Tensor, "batch channel depth height width"]

@@ -22,7 +22,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from topodelin.losses.prepared import check_prediction, check_target
-from topodelin.losses.tube_kernel import flood_pieces, join_neighbours, nearest_trees
+from topodelin.losses.spanning.tube_kernel import flood_pieces, join_neighbours, nearest_trees
 
 CENTRE_RADIUS = 0.87
 """Half the diagonal of a cubic voxel, rounded up: the voxels that a curve passes through, which

@@ -38,21 +38,21 @@ import torch
 from jaxtyping import Bool, Float, Float32, Float64, Int32
 from torch import Tensor
 
-from topodelin.losses.host_threads import over_ranges
-from topodelin.losses.maximin_pairs import BRIDGE, GAP
-from topodelin.losses.maximin_pairs_torch import weigh_windows_by_torch
-from topodelin.losses.topology_backend import (
+from topodelin.losses.kernels.host_threads import over_ranges
+from topodelin.losses.topology.backend import (
     blame_bound,
     check_backend,
     edge_constants,
     on_host,
     region_constants,
 )
-from topodelin.losses.topology_kernel import count_window_pairs, weigh_windows
-from topodelin.losses.topology_prepared import WORTH_A_THREAD, PreparedImages, prepare_images
-from topodelin.losses.topology_regions import label_windows
-from topodelin.losses.topology_rule import TopologyRule
-from topodelin.losses.topology_windows import cut, grow, put_back
+from topodelin.losses.topology.kernel import count_window_pairs, weigh_windows
+from topodelin.losses.topology.maximin_pairs import BRIDGE, GAP
+from topodelin.losses.topology.maximin_pairs_torch import weigh_windows_by_torch
+from topodelin.losses.topology.prepared import WORTH_A_THREAD, PreparedImages, prepare_images
+from topodelin.losses.topology.regions import label_windows
+from topodelin.losses.topology.rule import TopologyRule
+from topodelin.losses.topology.windows import cut, grow, put_back
 
 Images = Float[Tensor, "batch channel height width"]
 Windows = Float32[Tensor, "windows rows columns"]

@@ -1,6 +1,6 @@
 """How many pairs of pixels hang on each edge, with torch operations on any device.
 
-Equal to the kernel `topodelin.losses.topology_kernel`, count for count, without a loop over pixels
+Equal to the kernel `topodelin.losses.topology.kernel`, count for count, without a loop over pixels
 or windows and without leaving the device: spanning trees by Boruvka's rounds, merge trees, an order
 of the pixels in which the two groups that an edge joins are neighbouring intervals, and sums of
 labels along that order. The number of operations hardly depends on the number of windows, so a
@@ -18,9 +18,9 @@ from jaxtyping import Bool, Float32, Int32, Int64, Shaped
 from torch import Tensor
 from torch.nn.functional import one_hot, pad
 
-from topodelin.losses.boruvka import spanning_trees
-from topodelin.losses.maximin_pairs import BRIDGE, GAP
-from topodelin.losses.merge_tree import MergeTrees, merge_trees
+from topodelin.losses.kernels.boruvka import spanning_trees
+from topodelin.losses.kernels.merge_tree import MergeTrees, merge_trees
+from topodelin.losses.topology.maximin_pairs import BRIDGE, GAP
 
 SMALLEST = torch.iinfo(torch.int64).min
 CELLS = 1 << 23  # of a table of labels, 64 MB; several are held at once

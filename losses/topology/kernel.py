@@ -4,9 +4,9 @@ Everything here is plain arrays and compiled by numba on first use (a few second
 its cache). Functions are called with one set of types only, so each is compiled once; they
 release the interpreter lock, and windows are independent of each other.
 
-Edges are numbered as in `topodelin.losses.maximin_pairs`. An edge is *free* (it has its own cost)
-or *constrained* (it has the one cost common to all constrained edges); edges of pixels left out do
-not exist.
+Edges are numbered as in `topodelin.losses.topology.maximin_pairs`. An edge is *free* (it has its
+own cost) or *constrained* (it has the one cost common to all constrained edges); edges of pixels
+left out do not exist.
 """
 
 from typing import no_type_check
@@ -14,8 +14,8 @@ from typing import no_type_check
 import numpy as np
 from numba import njit
 
-from topodelin.losses.edge_order import BY_INDEX, FAR_FIRST, NEAR_FIRST, order_edges, word
-from topodelin.losses.maximin_pairs import BRIDGE, GAP, count_pairs, weigh_pairs
+from topodelin.losses.kernels.edge_order import BY_INDEX, FAR_FIRST, NEAR_FIRST, order_edges, word
+from topodelin.losses.topology.maximin_pairs import BRIDGE, GAP, count_pairs, weigh_pairs
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

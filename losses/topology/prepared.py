@@ -7,12 +7,12 @@ import torch
 from jaxtyping import Bool, Float, Float32, Int32
 from torch import Tensor
 
-from topodelin.losses.host_threads import over_ranges
-from topodelin.losses.topology_backend import on_host, region_constants
-from topodelin.losses.topology_regions import label_windows
-from topodelin.losses.topology_regions_torch import label_windows_by_torch
-from topodelin.losses.topology_rule import TopologyRule
-from topodelin.losses.topology_windows import cut
+from topodelin.losses.kernels.host_threads import over_ranges
+from topodelin.losses.topology.backend import on_host, region_constants
+from topodelin.losses.topology.regions import label_windows
+from topodelin.losses.topology.regions_torch import label_windows_by_torch
+from topodelin.losses.topology.rule import TopologyRule
+from topodelin.losses.topology.windows import cut
 
 WORTH_A_THREAD = 8  # windows
 Record = TypeVar("Record", bound=Any)

@@ -5,7 +5,7 @@ from jaxtyping import Shaped
 from torch import Tensor
 from torch.nn.functional import fold, pad
 
-from topodelin.losses.topology_rule import TopologyRule
+from topodelin.losses.topology.rule import TopologyRule
 
 
 def window_bounds(length: int, window: int, stride: int, ragged: bool) -> np.ndarray:

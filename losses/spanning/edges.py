@@ -16,11 +16,11 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from topodelin.losses.bridge_kernel import bridge_graph
-from topodelin.losses.edge_order import sort_edges
-from topodelin.losses.spanning_forest_kernel import span_edges, span_voxels
-from topodelin.losses.spanning_forest_torch import grid_edges, spanning_cuts
-from topodelin.losses.tube import Tube
+from topodelin.losses.kernels.edge_order import sort_edges
+from topodelin.losses.spanning.bridges import bridge_graph
+from topodelin.losses.spanning.forest import span_edges, span_voxels
+from topodelin.losses.spanning.forest_torch import grid_edges, spanning_cuts
+from topodelin.losses.spanning.tube import Tube
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import no_type_check
 import numpy as np
 from numba import njit
 
-from topodelin.losses.edge_order import sort_edges
+from topodelin.losses.kernels.edge_order import sort_edges
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -4,8 +4,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from topodelin.losses.gradient_filter import GAINS, AxisFilter, axis_filter
-from topodelin.losses.snake_forces import SOLVERS
+from topodelin.losses.snakes.forces import SOLVERS
+from topodelin.losses.snakes.gradient_filter import GAINS, AxisFilter, axis_filter
 
 RESTS = ("ends", "annotation", "none")
 

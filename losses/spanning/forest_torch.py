@@ -1,10 +1,10 @@
 r"""Minimum spanning forests in tensor operations, and what hangs on each of their edges.
 
-The same edges and the same counts as `topodelin.losses.spanning_forest_kernel`, on any device and
-without a loop over voxels. The forest is found in rounds (`topodelin.losses.boruvka`). To sum the
+The same edges and the same counts as `topodelin.losses.spanning.forest`, on any device and without
+a loop over voxels. The forest is found in rounds (`topodelin.losses.kernels.boruvka`). To sum the
 mass on the far side of each of its edges, walk around every tree as around a wall, passing each
-edge once in either direction (an *Euler tour*): between the two passings of an edge lies what
-hangs on it. How far each passing is from the end of its tour is found by doubling pointers.
+edge once in either direction (an *Euler tour*): between the two passings of an edge lies what hangs
+on it. How far each passing is from the end of its tour is found by doubling pointers.
 """
 
 import itertools
@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from topodelin.losses.boruvka import Round, spanning_trees
+from topodelin.losses.kernels.boruvka import Round, spanning_trees
 
 
 class Cuts(NamedTuple):

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from topodelin.losses.topology_rule import TopologyRule
+from topodelin.losses.topology.rule import TopologyRule
 
 BACKENDS = ("auto", "numba", "torch")
 

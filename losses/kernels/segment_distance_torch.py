@@ -1,8 +1,9 @@
 """The distance of every voxel to the nearest of many segments, in torch operations on any device.
 
-The same exact rule as in `topodelin.losses.segment_distance` with one level of blocks: per block
-the segments that may be nearest to one of its voxels, then all its voxels against these. Work is
-cut into pieces of a fixed number of distances, so memory does not grow with voxels times segments.
+The same exact rule as in `topodelin.losses.kernels.segment_distance` with one level of blocks: per
+block the segments that may be nearest to one of its voxels, then all its voxels against these. Work
+is cut into pieces of a fixed number of distances, so memory does not grow with voxels times
+segments.
 """
 
 import math

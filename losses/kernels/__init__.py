@@ -1,0 +1,1 @@
+"""What several losses compute with: sorted edges, spanning trees, nearest segments, paths."""
