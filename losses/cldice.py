@@ -21,7 +21,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from topodelin.losses.checks import check_distance_map, check_pair, full_precision
-from topodelin.losses.prepared import check_target
+from topodelin.losses.prepared import check_target, moved_record
 from topodelin.losses.probability import RADIUS, SOFTNESS, check_map, foreground_probability
 from topodelin.losses.soft_skeleton import check_iterations, soft_skeleton
 
@@ -38,9 +38,7 @@ class PreparedClDice:
 
     def to(self, device: torch.device | str) -> "PreparedClDice":
         """The same on a device."""
-        return PreparedClDice(
-            self.mask.to(device, non_blocking=True), self.skeleton.to(device, non_blocking=True)
-        )
+        return moved_record(self, device)
 
 
 def soft_cldice(

@@ -20,13 +20,12 @@ from topodelin.losses.checks import check_ignored
 from topodelin.losses.l3d import check_conn_weight
 from topodelin.losses.min_projection import AXES, check_projection, min_projections
 from topodelin.losses.mse import mse_loss
-from topodelin.losses.prepared import check_prediction, check_target
+from topodelin.losses.prepared import check_prediction, check_target, moved_record
 from topodelin.losses.topo import TopoLoss, penalties
 from topodelin.losses.topology.backend import check_backend
 from topodelin.losses.topology.prepared import (
     PreparedImages,
     check_rule,
-    moved_record,
     prepare_images,
     refuse_ignored,
 )

@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from topodelin.losses.conn import ConnLoss, conn_loss
 from topodelin.losses.min_projection import AXES
 from topodelin.losses.mse import mse_loss
+from topodelin.losses.prepared import moved_record
 from topodelin.losses.topo import TopoLoss
-from topodelin.losses.topology.prepared import moved_record, refuse_ignored
+from topodelin.losses.topology.prepared import refuse_ignored
 from topodelin.losses.topology.projected import PreparedProjections
 from topodelin.losses.topology.rule import TopologyRule
 

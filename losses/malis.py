@@ -24,7 +24,7 @@ References:
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -39,7 +39,7 @@ from topodelin.losses.affinity_pairs import (
     edge_ends,
 )
 from topodelin.losses.checks import check_distance_map, check_pair, full_precision
-from topodelin.losses.prepared import check_target
+from topodelin.losses.prepared import check_target, moved_record
 from topodelin.losses.probability import RADIUS
 from topodelin.losses.trees import annotated_trees, check_radius
 
@@ -60,7 +60,7 @@ class PreparedMalis:
 
     def to(self, device: torch.device | str) -> "PreparedMalis":
         """The same, ready for predictions on a device."""
-        return replace(self, target=self.target.to(device, non_blocking=True))
+        return moved_record(self, device)
 
 
 def malis_loss(

@@ -33,7 +33,7 @@ from torch import Tensor, nn
 from topodelin.losses.checks import check_distance_map, check_pair, full_precision
 from topodelin.losses.kernels.cheapest_path import cheapest_paths
 from topodelin.losses.path_cover import Frame, centreline_stretches
-from topodelin.losses.prepared import check_prediction, check_target
+from topodelin.losses.prepared import check_prediction, check_target, moved_record
 
 Scalar = Float[Tensor, ""]
 
@@ -117,11 +117,7 @@ class PreparedPaths:
 
     def to(self, device: torch.device | str) -> "PreparedPaths":
         """The same, ready for predictions on a device."""
-        return replace(
-            self,
-            truth=self.truth.to(device, non_blocking=True),
-            weights=self.weights.to(device, non_blocking=True),
-        )
+        return moved_record(self, device)
 
 
 def path_loss(prediction: Tensor, target: Tensor | PreparedPaths, **constants: Any) -> Scalar:

@@ -1,15 +1,20 @@
-"""Checks of a loss that does the work on the annotation ahead, in the data loader.
+"""What losses that do the work on the annotation ahead, in the data loader, have in common.
 
 `prepare(target)` sees no prediction and `forward(prediction, prepared)` no target, so the checks
 of a pair (`topodelin.losses.checks`) come in two halves, in the same words.
 """
 
 import math
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from topodelin.losses.checks import check_distance_map, check_pair
+
+Record = TypeVar("Record")
 
 
 def check_target(target: Tensor, *, d_max: float = math.inf, dims: int | None = None) -> None:
@@ -37,3 +42,26 @@ def check_prediction(
         TypeError, ValueError: as `check_pair`.
     """
     check_pair(prediction, torch.zeros(1, device=device).expand(shape), dims=dims)
+
+
+def moved_record(record: Record, device: torch.device | str) -> Record:
+    """A frozen dataclass with everything in it that lives on a device on another one."""
+    assert is_dataclass(record) and not isinstance(record, type)
+    parts = {field.name: getattr(record, field.name) for field in fields(record)}
+    return replace(record, **{name: moved(part, device) for name, part in parts.items()})
+
+
+def moved(part: Any, device: torch.device | str) -> Any:
+    """A target, prepared or not, on another device; what lives on none is returned as it is.
+
+    The copy to a device does not wait; the copy to the host does, or it would be read too soon.
+    """
+    if isinstance(part, Tensor):
+        return part.to(device, non_blocking=torch.device(device).type != "cpu")
+    if hasattr(part, "to"):
+        return part.to(device)
+    if isinstance(part, Mapping):
+        return {name: moved(value, device) for name, value in part.items()}
+    if isinstance(part, list | tuple) and not hasattr(part, "_fields"):
+        return type(part)(moved(value, device) for value in part)
+    return part

@@ -18,7 +18,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from topodelin.losses.checks import check_distance_map, check_pair
-from topodelin.losses.prepared import check_prediction, check_target
+from topodelin.losses.prepared import check_prediction, check_target, moved_record
 from topodelin.losses.probability import RADIUS, SOFTNESS, check_map, foreground_probability
 
 Scalar = Float[Tensor, ""]
@@ -40,7 +40,7 @@ class PreparedSkeletonRecall:
 
     def to(self, device: torch.device | str) -> "PreparedSkeletonRecall":
         """The same on a device."""
-        return PreparedSkeletonRecall(self.voxels.to(device, non_blocking=True), self.shape)
+        return moved_record(self, device)
 
 
 def skeleton_recall_loss(

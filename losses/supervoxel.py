@@ -9,7 +9,7 @@ Reference:
     with supervoxel-based loss function. AAAI 2025. arXiv:2501.01022.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from topodelin.losses.checks import check_distance_map, check_pair, full_precision
 from topodelin.losses.critical_components import critical_voxels
-from topodelin.losses.prepared import check_target
+from topodelin.losses.prepared import check_target, moved_record
 from topodelin.losses.probability import RADIUS, SOFTNESS, check_map, foreground_probability
 from topodelin.losses.trees import annotated_trees
 
@@ -40,7 +40,7 @@ class PreparedSupervoxel:
 
     def to(self, device: torch.device | str) -> "PreparedSupervoxel":
         """The same, ready for predictions on a device."""
-        return replace(self, target=self.target.to(device, non_blocking=True))
+        return moved_record(self, device)
 
 
 def supervoxel_loss(

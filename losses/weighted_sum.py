@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from topodelin.losses.prepared import moved_record
 from topodelin.losses.schedule import GradientBalance, Ramp, Switch, weight_at
 
 Scalar = Float[Tensor, ""]
@@ -22,7 +23,7 @@ class PreparedTargets:
 
     def to(self, device: torch.device | str) -> "PreparedTargets":
         """The same on another device."""
-        return PreparedTargets({name: moved(part, device) for name, part in self.parts.items()})
+        return moved_record(self, device)
 
 
 class WeightedSum(nn.Module):
@@ -140,15 +141,6 @@ class _WithGradient(torch.autograd.Function):
     def backward(ctx: Any, *factors: Tensor) -> tuple[Tensor, None, None]:
         (gradient,) = ctx.saved_tensors
         return factors[0].to(gradient.dtype) * gradient, None, None
-
-
-def moved(part: Any, device: torch.device | str) -> Any:
-    """A target, prepared or not, on another device; what lives on none is returned as it is."""
-    if isinstance(part, Mapping):
-        return {name: moved(value, device) for name, value in part.items()}
-    if isinstance(part, list | tuple):
-        return type(part)(moved(value, device) for value in part)
-    return part.to(device) if hasattr(part, "to") else part
 
 
 def _part_for(name: str, loss: nn.Module, target: Any) -> Any:

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from topodelin.losses.prepared import moved_record
 from topodelin.losses.snakes.forces import InternalForces, internal_forces
 from topodelin.losses.snakes.rule import SnakeRule
 from topodelin.losses.voxel_graph import VoxelGraph
@@ -38,15 +39,7 @@ class PreparedGraph:
 
     def to(self, device: torch.device | str) -> "PreparedGraph":
         """The same on another device."""
-        return PreparedGraph(
-            self.positions.to(device),
-            self.edges.to(device),
-            self.free.to(device),
-            self.ends.to(device),
-            self.forces.to(device),
-            self.lowest,
-            self.highest,
-        )
+        return moved_record(self, device)
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +50,7 @@ class PreparedGraphs:
 
     def to(self, device: torch.device | str) -> "PreparedGraphs":
         """The same on another device."""
-        return PreparedGraphs(tuple(sample.to(device) for sample in self.samples))
+        return moved_record(self, device)
 
 
 def prepare_graphs(graphs: Sequence[VoxelGraph], rule: SnakeRule) -> PreparedGraphs:

@@ -13,7 +13,7 @@ and the losses that use it take it in the place of the annotation.
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from jaxtyping import Float, Int32, Int64
 from scipy import ndimage
 from torch import Tensor
 
-from topodelin.losses.prepared import check_prediction, check_target
+from topodelin.losses.prepared import check_prediction, check_target, moved_record
 from topodelin.losses.spanning.tube_kernel import flood_pieces, join_neighbours, nearest_trees
 
 CENTRE_RADIUS = 0.87
@@ -105,14 +105,9 @@ class Tube:
     """How many centreline voxels each tree has."""
     rule: TubeRule
 
-    def to(self, device: torch.device | str, *, non_blocking: bool = False) -> "Tube":
+    def to(self, device: torch.device | str) -> "Tube":
         """The same with every tensor on that device."""
-        moved = {
-            field.name: value.to(device, non_blocking=non_blocking)
-            for field in fields(self)
-            if isinstance(value := getattr(self, field.name), Tensor)
-        }
-        return replace(self, **moved)
+        return moved_record(self, device)
 
 
 def prepare_tube(target: Tensor, rule: TubeRule, trees: Tensor | None = None) -> Tube:

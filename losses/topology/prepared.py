@@ -1,6 +1,6 @@
 """What the topology loss can know before there is a prediction: the regions of the annotation."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Float32, Int32
 from torch import Tensor
 
 from topodelin.losses.kernels.host_threads import over_ranges
+from topodelin.losses.prepared import moved_record
 from topodelin.losses.topology.backend import on_host, region_constants
 from topodelin.losses.topology.regions import label_windows
 from topodelin.losses.topology.regions_torch import label_windows_by_torch
@@ -90,18 +91,3 @@ def refuse_ignored(ignored: object) -> None:
         raise ValueError(
             "`ignored` must be None with a prepared target, got a mask; give it to `prepare`"
         )
-
-
-def moved_record(record: Record, device: torch.device | str) -> Record:
-    """A frozen record with every tensor and record in it on another device."""
-    parts = {field.name: getattr(record, field.name) for field in fields(record)}
-    return replace(record, **{name: _moved(part, device) for name, part in parts.items()})
-
-
-def _moved(part: Any, device: torch.device | str) -> Any:
-    if isinstance(part, tuple):
-        return tuple(_moved(item, device) for item in part)
-    if isinstance(part, Tensor):
-        # What the host reads next must have arrived.
-        return part.to(device, non_blocking=torch.device(device).type != "cpu")
-    return part.to(device) if hasattr(part, "to") else part

@@ -8,11 +8,11 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from topodelin.losses.min_projection import min_projections
+from topodelin.losses.prepared import moved_record
 from topodelin.losses.topo import penalties
 from topodelin.losses.topology.prepared import (
     PreparedImages,
     check_rule,
-    moved_record,
     prepare_images,
 )
 from topodelin.losses.topology.rule import TopologyRule

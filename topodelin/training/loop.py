@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from topodelin.losses import WeightedSum
-from topodelin.losses.weighted_sum import moved
+from topodelin.losses.prepared import moved
 from topodelin.training.sampler import Batch
 
 
