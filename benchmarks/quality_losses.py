@@ -264,16 +264,25 @@ def score(volume: Rendered, predicted: NeuriteGraph) -> dict[str, float]:
 
 
 def table(out: Path) -> list[Mapping[str, object]]:
-    """Means over the seeds of every row, each with half the width of its 95 % interval."""
-    results: dict[str, list[dict[str, float]]] = {}
+    """Means over the seeds of every row, each with half the width of its 95 % interval.
+
+    `..._over_mse` is the mean difference to the row `mse` of the same seed.
+    """
+    results: dict[str, dict[int, dict[str, float]]] = {}
     for file in sorted(out.glob("*-*.json")):
         result = json.loads(file.read_text())
-        results.setdefault(result["row"], []).append(chosen(result))
-    return [
-        {"row": name, "seeds": len(found)}
-        | {key: mean_and_interval([each[key] for each in found]) for key in found[0]}
-        for name, found in results.items()
-    ]
+        results.setdefault(result["row"], {})[result["seed"]] = chosen(result)
+    rows = []
+    for name, found in results.items():
+        row: dict[str, object] = {"row": name, "seeds": len(found)}
+        for key in next(iter(found.values())):
+            row[key] = mean_and_interval([scores[key] for scores in found.values()])
+        same = results.get("mse", {})
+        for key in ("quality", "run_length_um") if name != "mse" and same else ():
+            pairs = [(found[seed][key], same[seed][key]) for seed in found if seed in same]
+            row[f"{key}_over_mse"] = mean_and_interval([a - b for a, b in pairs])
+        rows.append(row)
+    return rows
 
 
 def chosen(result: Mapping[str, dict[str, dict[str, float]]]) -> dict[str, float]:

@@ -24,8 +24,8 @@ def thin(mask: Mask) -> Mask:
     from skimage.morphology import skeletonize  # slow to import, and scoring needs none of it
 
     skeleton = np.asarray(skeletonize(mask, method="lee")).astype(bool)
-    components, count = label(mask, EVERYWHERE)  # type: ignore[misc]
-    kept = np.zeros(count + 1, dtype=bool)
+    components = np.asarray(label(mask, EVERYWHERE)[0], dtype=np.int64)  # type: ignore[index]
+    kept = np.zeros(components.max(initial=0) + 1, dtype=bool)
     kept[0] = True
     kept[components[skeleton]] = True
     for axes in WIDENINGS:

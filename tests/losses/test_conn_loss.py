@@ -118,6 +118,7 @@ def test_ignored_voxels_count_in_neither_term() -> None:
     spoiled = prediction.masked_fill(ignored, -100.0)
     found = [l3d_loss(p, target, ignored=ignored) for p in (prediction, spoiled)]
     assert found[0] == found[1] < l3d_loss(prediction, target)
+    assert L3DLoss()(spoiled, target, ignored=ignored) == found[0]
 
 
 def test_an_ignored_mask_of_another_shape_is_refused() -> None:
