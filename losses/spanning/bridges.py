@@ -9,6 +9,7 @@ import numpy as np
 from numba import njit
 
 from topodelin.losses.kernels.edge_order import sort_edges
+from topodelin.losses.kernels.union_find import find_root
 
 MOST_NEIGHBOURS = 26
 
@@ -84,8 +85,8 @@ def bridge_graph(
                 continue
             if max(d[u], d[v]) >= min(max(t[u], t[v]), limit):
                 continue
-            a = _root(parent, vertex[v])
-            b = _root(parent, vertex[u])
+            a = find_root(parent, vertex[v])
+            b = find_root(parent, vertex[u])
             if a != b:
                 if parent[a] > parent[b]:
                     a, b = b, a
@@ -94,13 +95,13 @@ def bridge_graph(
     held = np.zeros(trees + low, np.int32)
     groups = 0
     for own in range(trees):
-        root = _root(parent, own)
+        root = find_root(parent, own)
         groups += held[root] == 0
         held[root] += 1
     kept = 0
     order = np.empty(low, np.int32)
     for v in range(low):
-        if held[_root(parent, vertex[v])] > 1:
+        if held[find_root(parent, vertex[v])] > 1:
             order[kept] = v
             kept += 1
     order = order[:kept].copy()
@@ -146,16 +147,6 @@ def bridge_graph(
             costs[edges] = d[v] - min(max(t[u], t[v]), limit)
             edges += 1
     return voxels[:edges], vertices[:edges], costs[:edges].copy(), trees + low, groups
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-@no_type_check
-def _root(parent: np.ndarray, a: int) -> int:
-    while parent[a] >= 0:
-        if parent[parent[a]] >= 0:
-            parent[a] = parent[parent[a]]
-        a = parent[a]
-    return a
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

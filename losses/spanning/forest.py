@@ -18,6 +18,8 @@ from typing import no_type_check
 import numpy as np
 from numba import njit
 
+from topodelin.losses.kernels.union_find import find_root
+
 MOST_NEIGHBOURS = 26
 
 
@@ -117,8 +119,8 @@ def span_edges(
     for edge in order:
         if massive <= groups:
             break
-        a = _find(parent, vertices[edge, 0])
-        b = _find(parent, vertices[edge, 1])
+        a = find_root(parent, vertices[edge, 0])
+        b = find_root(parent, vertices[edge, 1])
         if a == b:
             continue
         for end in range(2):
@@ -129,17 +131,6 @@ def span_edges(
         edges += 1
         _join(parent, held, a, b)
     return _cut(ends[:edges], places, joins, mass, parent, held)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-@no_type_check
-def _find(parent: np.ndarray, a: int) -> int:
-    """The root of a vertex, with path halving; `parent` of a root is minus the group's size."""
-    while parent[a] >= 0:
-        if parent[parent[a]] >= 0:
-            parent[a] = parent[parent[a]]
-        a = parent[a]
-    return a
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -198,7 +189,7 @@ def _cut(
     whole = np.empty(edges, np.int64)
     kept = 0
     for edge in range(edges):
-        all_mass = held[_find(parent, ends[edge, 0])]
+        all_mass = held[find_root(parent, ends[edge, 0])]
         if 0 < beyond[edge] < all_mass:
             high[kept] = voxels[edge, 0]
             low[kept] = voxels[edge, 1]
