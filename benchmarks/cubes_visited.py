@@ -34,7 +34,7 @@ from topodelin.annotation import (
 )
 from topodelin.delineation import Delineation, delineate
 from topodelin.graphs import NeuriteGraph, resample
-from topodelin.models import ModelCard, load_model
+from topodelin.models import ModelCard, load_distance_model
 from topodelin.volumes import Volume
 
 D_MAX = 8.0
@@ -99,7 +99,7 @@ def one_volume(rng: np.random.Generator, options: argparse.Namespace) -> dict[st
 def network(options: argparse.Namespace) -> tuple[nn.Module, ModelCard]:
     """The network to use, and its card."""
     if options.model:
-        return load_model(options.model)
+        return load_distance_model(options.model)
     side = (options.cube, options.cube, options.cube)
     return Ideal(), ModelCard(
         name="Ideal",

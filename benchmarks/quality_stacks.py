@@ -16,7 +16,7 @@ from provenance import provenance
 from topodelin.cli.options import parse_spacing
 from topodelin.delineation import default_model, delineate
 from topodelin.graphs import CentrelineQuality, centreline_quality, joined, read_swc
-from topodelin.models import load_model
+from topodelin.models import load_distance_model
 from topodelin.volumes import open_volume
 
 
@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--tolerance-um", type=float, default=3.0)
     options = parser.parse_args()
     name = options.model or default_model()
-    network, card = load_model(name)
+    network, card = load_distance_model(name)
     found: list[CentrelineQuality] = []
     for image in sorted(options.folder.glob("*.tif")):
         start = time.perf_counter()

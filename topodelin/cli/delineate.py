@@ -54,11 +54,11 @@ def delineate(
 
     from topodelin import delineation
     from topodelin.cli.options import parse_spacing
-    from topodelin.models import load_model
+    from topodelin.models import load_distance_model
     from topodelin.volumes import open_volume
 
     name = model or delineation.default_model()
-    network, card = load_model(name)
+    network, card = load_distance_model(name)
     network = delineation.to_device(network, device)
     image = open_volume(volume, spacing=parse_spacing(spacing))
     places = None if seeds is None else delineation.read_seeds(seeds, seed_unit, image.spacing)

@@ -22,7 +22,7 @@ from topodelin.graphs import (
     read_swc,
     write_swc,
 )
-from topodelin.models import ModelCard, load_model
+from topodelin.models import ModelCard, load_distance_model
 from topodelin.report import Coverage, write_report
 from topodelin.volumes import Index, open_volume
 
@@ -88,7 +88,7 @@ def run_demo(
         progress: where to tell how far it is; None for silence.
     """
     name = model or default_model()
-    network, card = load_model(name)
+    network, card = load_distance_model(name)
     card = replace(card, cube=_cube(card, cube_um))
     folder = Path(out_dir)
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,7 @@
-"""What a model file says about its weights: enough to rebuild the network and to use it."""
+"""What a model file says about its weights: enough to rebuild the network and to use it.
+
+There are two kinds of cards, for two kinds of output: distance maps and classes (or intensities).
+"""
 
 import dataclasses
 import json
@@ -9,6 +12,8 @@ from reprlib import repr as short
 from typing import Any
 
 FORMAT_VERSION = 1
+KIND = "classes"  # of a segmentation card; a card of distance maps, the older, names none
+NORMALISATIONS = ("percentiles", "standard", "range")
 
 Triple = tuple[float, float, float]
 Voxels = tuple[int, int, int]
@@ -54,30 +59,83 @@ class ModelCard:
         """The card as one JSON object, keys in the order of the fields."""
         return json.dumps(dataclasses.asdict(self), allow_nan=False)
 
-    @classmethod
-    def from_json(cls, text: str) -> "ModelCard":
-        """Read what [`ModelCard.to_json`][] wrote; ValueError for anything else."""
-        try:
-            record = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise ValueError(f"the card must be JSON ({error})") from None
-        if not isinstance(record, dict):
-            raise ValueError(f"the card must be a JSON object, got {type(record).__name__}")
-        version = record.get("format_version")
-        if type(version) is int and version > FORMAT_VERSION:
-            raise ValueError(
-                f"the file has format version {version}, newer than {FORMAT_VERSION}, the newest "
-                "that is understood here; upgrade topodelin"
-            )
-        fields = dataclasses.fields(cls)
-        unknown = sorted(record.keys() - {f.name for f in fields})
-        absent = sorted({f.name for f in fields} - record.keys())
-        if unknown or absent:
-            found = [f"lacks {name}" for name in absent] + [
-                f"has unknown {short(name)}" for name in unknown
-            ]
-            raise ValueError(f"the card {', '.join(found)}")
-        return cls(**_checked(record))
+
+@dataclass(frozen=True)
+class SegmentationCard:
+    """How to rebuild a network that tells classes (or intensities), and what it reads.
+
+    Args:
+        name, arguments, spacing, cube, margin, percentiles, licence, provenance, format_version:
+            as in [`ModelCard`][]; the first of `cube` and `margin` is 1 and 0 for a network of
+            images.
+        classes: names of its output channels in their order; of a single channel, a logit, the
+            names of 0 and 1; empty for a network that predicts intensities.
+        normalisation: of images: "percentiles" as in [`ModelCard`][]; "standard" = mean 0 and
+            standard deviation 1 over the whole volume; "range" = the range of the data type
+            becomes 0 to 1, as in `intensity / 255`.
+
+    Raises ValueError where a value has the wrong type, size or range.
+    """
+
+    name: str
+    arguments: dict[str, Any]
+    spacing: Triple
+    cube: Voxels
+    margin: Voxels
+    classes: tuple[str, ...]
+    normalisation: str = "standard"
+    percentiles: tuple[float, float] = (50.0, 99.9)
+    licence: str = "unstated"
+    provenance: dict[str, Any] = field(default_factory=dict)
+    format_version: int = FORMAT_VERSION
+
+    def __post_init__(self) -> None:
+        for name, value in _checked(vars(self)).items():
+            object.__setattr__(self, name, value)
+
+    def to_json(self) -> str:
+        """The card as one JSON object; the key "kind" tells it from a [`ModelCard`][]."""
+        return json.dumps({"kind": KIND, **dataclasses.asdict(self)}, allow_nan=False)
+
+
+def read_card(text: str) -> ModelCard | SegmentationCard:
+    """The card of a model file, of whichever kind; ValueError for anything else."""
+    record = _record(text)
+    kind = record.pop("kind", None)
+    if kind not in (None, KIND):
+        raise ValueError(f"the card is of an unknown kind, {short(kind)}; upgrade topodelin")
+    if kind is None:
+        return ModelCard(**_fields_of(ModelCard, record))
+    return SegmentationCard(**_fields_of(SegmentationCard, record))
+
+
+def _record(text: str) -> dict[str, Any]:
+    """The JSON object of a card of a known format version."""
+    try:
+        record = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"the card must be JSON ({error})") from None
+    if not isinstance(record, dict):
+        raise ValueError(f"the card must be a JSON object, got {type(record).__name__}")
+    version = record.get("format_version")
+    if type(version) is int and version > FORMAT_VERSION:
+        raise ValueError(
+            f"the file has format version {version}, newer than {FORMAT_VERSION}, the newest "
+            "that is understood here; upgrade topodelin"
+        )
+    return record
+
+
+def _fields_of(card: type, record: dict[str, Any]) -> dict[str, Any]:
+    """The record where it has all fields of that kind of card and no other."""
+    fields = {field.name for field in dataclasses.fields(card)}
+    unknown, absent = sorted(record.keys() - fields), sorted(fields - record.keys())
+    if unknown or absent:
+        found = [f"lacks {name}" for name in absent] + [
+            f"has unknown {short(name)}" for name in unknown
+        ]
+        raise ValueError(f"the card {', '.join(found)}")
+    return _checked(record)
 
 
 def _checked(card: Mapping[str, Any]) -> dict[str, Any]:
@@ -93,20 +151,34 @@ def _checked(card: Mapping[str, Any]) -> dict[str, Any]:
         "provenance": _plain("provenance", card["provenance"]),
         "spacing": _numbers("spacing", card["spacing"], 3, above=0.0),
         "percentiles": _numbers("percentiles", card["percentiles"], 2),
-        "d_max": _numbers("d_max", [card["d_max"]], 1, above=0.0)[0],
-        "threshold": _numbers("threshold", [card["threshold"]], 1, above=0.0)[0],
         "cube": _voxels("cube", card["cube"], 1),
         "margin": _voxels("margin", card["margin"], 0),
     }
     low, high = checked["percentiles"]
     if not 0 <= low < high <= 100:
         raise ValueError(f"`percentiles` must rise within [0, 100], got {(low, high)}")
-    if checked["threshold"] > checked["d_max"]:
+    return checked | (_checked_distance(card) if "d_max" in card else _checked_classes(card))
+
+
+def _checked_distance(card: Mapping[str, Any]) -> dict[str, Any]:
+    d_max = _numbers("d_max", [card["d_max"]], 1, above=0.0)[0]
+    threshold = _numbers("threshold", [card["threshold"]], 1, above=0.0)[0]
+    if threshold > d_max:
+        raise ValueError(f"`threshold` must be at most `d_max` = {d_max:g}, got {threshold:g}")
+    return {"d_max": d_max, "threshold": threshold}
+
+
+def _checked_classes(card: Mapping[str, Any]) -> dict[str, Any]:
+    classes = card["classes"]
+    named = isinstance(classes, list | tuple) and all(isinstance(name, str) for name in classes)
+    if not named or len(set(classes)) < len(classes) or len(classes) == 1:
+        raise ValueError(f"`classes` must be two different names or more, got {short(classes)}")
+    if card["normalisation"] not in NORMALISATIONS:
         raise ValueError(
-            f"`threshold` must be at most `d_max` = {checked['d_max']:g}, "
-            f"got {checked['threshold']:g}"
+            f"`normalisation` must be one of {', '.join(NORMALISATIONS)}, "
+            f"got {short(card['normalisation'])}"
         )
-    return checked
+    return {"classes": tuple(classes)}
 
 
 def _plain(name: str, record: Any) -> dict[str, Any]:

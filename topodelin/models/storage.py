@@ -17,11 +17,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from topodelin.models.card import ModelCard
+from topodelin.models.card import ModelCard, SegmentationCard, read_card
 from topodelin.models.zoo import MODELS
 
 METADATA_KEY = "topodelin"
 BUNDLED = Path(__file__).parent / "bundled"
+
+Card = ModelCard | SegmentationCard
 
 
 class ModelError(ValueError):
@@ -31,7 +33,7 @@ class ModelError(ValueError):
 def save_model(
     path: str | os.PathLike[str],
     model: nn.Module,
-    card: ModelCard,
+    card: Card,
     *,
     dtype: torch.dtype = torch.float32,
 ) -> None:
@@ -69,7 +71,7 @@ def save_model(
         partial.unlink(missing_ok=True)
 
 
-def load_model(path: str | os.PathLike[str]) -> tuple[nn.Module, ModelCard]:
+def load_model(path: str | os.PathLike[str]) -> tuple[nn.Module, Card]:
     """The network of a model file, float32 on the CPU in evaluation mode, and its card.
 
     Args:
@@ -101,6 +103,18 @@ def load_model(path: str | os.PathLike[str]) -> tuple[nn.Module, ModelCard]:
     return model.eval(), card
 
 
+def load_distance_model(path: str | os.PathLike[str]) -> tuple[nn.Module, ModelCard]:
+    """[`load_model`][] for those who need a distance map; ModelError for a network of classes."""
+    model, card = load_model(path)
+    if not isinstance(card, ModelCard):
+        told = f"the classes {', '.join(card.classes)}" if card.classes else "intensities"
+        raise ModelError(
+            f"{path}: the network must predict a distance map, this one predicts {told}; "
+            "use it with `topodelin predict`"
+        )
+    return model, card
+
+
 def bundled_models() -> list[str]:
     """Names of the models that come with the library, for `load_model`."""
     return sorted(file.stem for file in BUNDLED.glob("*.safetensors"))
@@ -122,19 +136,19 @@ def _locate(path: str | os.PathLike[str]) -> Path:
     )
 
 
-def _read_card(file: Path, metadata: dict[str, str] | None) -> ModelCard:
+def _read_card(file: Path, metadata: dict[str, str] | None) -> Card:
     if not metadata or METADATA_KEY not in metadata:
         raise ModelError(
             f"{file} holds weights but no topodelin card; load them into their own network and "
             "write it with `save_model`"
         )
     try:
-        return ModelCard.from_json(metadata[METADATA_KEY])
+        return read_card(metadata[METADATA_KEY])
     except ValueError as error:
         raise ModelError(f"{file}: {_line(error)}") from None
 
 
-def _build(file: Path, card: ModelCard) -> nn.Module:
+def _build(file: Path, card: Card) -> nn.Module:
     """The network that the card describes, without memory for its weights."""
     if card.name not in MODELS:
         raise ModelError(

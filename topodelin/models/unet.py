@@ -22,7 +22,6 @@ Departures from them: the output is a raw map, the loss or the predictor interpr
 may ask for a final ReLU); dropout drops channels, not voxels; weights start as `initialise` says.
 """
 
-import json
 import math
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -41,6 +40,7 @@ from topodelin.models.blocks import (
     initialise,
     up_convolution,
 )
+from topodelin.models.network import Network
 
 Final = Literal["none", "relu"]
 Sizes = int | Sequence[int | Sequence[int]]
@@ -54,7 +54,7 @@ MOST_POOLINGS = 8  # 2**8 voxels a side for one value at the bottom: beyond it l
 MOST_CONVOLUTIONS = 8
 
 
-class UNet(nn.Module):
+class UNet(Network):
     """A U-Net whose arguments are its architecture.
 
     Args:
@@ -73,13 +73,8 @@ class UNet(nn.Module):
         up_kernel: size of the up-convolutions along every axis; None = the pooling kernel.
         final: "relu" for maps that cannot be negative, "none" for the raw map.
 
-    Attributes:
-        arguments: what the constructor was given, as plain JSON values; `UNet(**arguments)`
-            builds the same network with fresh weights.
-        divisor, remainder: along each axis the size of an input must be
-            `remainder + k * divisor`; the remainder is 0 with "same" padding.
-        shrink: voxels by which the output is smaller than the input, half on either side.
-        reach: voxels on either side that an output value depends on (without "instance" norm).
+    The remainder of its sizes is 0 with "same" padding; its reach is told as if without "instance"
+    norm.
     """
 
     def __init__(
@@ -112,7 +107,6 @@ class UNet(nn.Module):
             "up_kernel": up_kernel,
             "final": final,
         }
-        super().__init__()
         _check(given)
         pools = _per_level("poolings", poolings, dims)
         levels = len(pools) + 1
@@ -129,15 +123,19 @@ class UNet(nn.Module):
                 f"`up_kernel` must be at least {largest}, the largest pooling, got {up_kernel}"
             )
 
-        self.arguments: dict[str, Any] = json.loads(json.dumps(given))
-        self.dims, self.in_channels, self.out_channels = dims, in_channels, out_channels
-        self.norm = norm
-        self.divisor = tuple(math.prod(pool[axis] for pool in pools) for axis in range(dims))
         lost = [[convolutions * (k - 1) * (padding == "valid") for k in size] for size in sizes]
-        self.remainder = tuple(_remainder(pools, lost, axis) for axis in range(dims))
-        self.shrink = tuple(_shrink(pools, lost, axis) for axis in range(dims))
         near = [[convolutions * (k // 2) for k in size] for size in sizes]
-        self.reach = tuple(_reach(pools, near, ups, axis) for axis in range(dims))
+        super().__init__(
+            given,
+            dims=dims,
+            in_channels=in_channels,
+            out_channels=out_channels,
+            divisor=[math.prod(pool[axis] for pool in pools) for axis in range(dims)],
+            remainder=[_remainder(pools, lost, axis) for axis in range(dims)],
+            shrink=[_shrink(pools, lost, axis) for axis in range(dims)],
+            reach=[_reach(pools, near, ups, axis) for axis in range(dims)],
+        )
+        self.norm = norm
 
         def block(level: int, channels: int) -> ConvBlock:
             return ConvBlock(
@@ -168,7 +166,7 @@ class UNet(nn.Module):
     def forward(
         self, images: Shaped[Tensor, "batch channel_in *space_in"]
     ) -> Float[Tensor, "batch channel_out *space_out"]:
-        self._check_images(images)
+        self.check_images(images)
         features, skips = self.down[0](images), []
         for pool, block in zip(self.pools, self.down[1:], strict=True):
             skips.append(features)
@@ -180,12 +178,7 @@ class UNet(nn.Module):
         return self.final(self.head(features))
 
     def next_size(self, size: Sequence[int]) -> tuple[int, ...]:
-        """The smallest spatial size of an input that fits and is nowhere smaller than `size`."""
-        least = [s + 1 for s in self.shrink]
-        fitting = [
-            r + d * math.ceil((max(s, m) - r) / d)
-            for s, m, r, d in zip(size, least, self.remainder, self.divisor, strict=True)
-        ]
+        fitting = list(super().next_size(size))
         # An instance norm needs two values to compare, also where the map is smallest: at the
         # bottom, or at the end where padding is missing.
         ends = zip(fitting, self.shrink, self.divisor, strict=True)
@@ -193,25 +186,6 @@ class UNet(nn.Module):
         if self.norm == "instance" and math.prod(smallest) == 1:
             fitting[-1] += self.divisor[-1]
         return tuple(fitting)
-
-    def _check_images(self, images: Tensor) -> None:
-        axes = {2: "(batch, channel, y, x)", 3: "(batch, channel, z, y, x)"}[self.dims]
-        if images.ndim != self.dims + 2:
-            raise ValueError(f"`images` must have axes {axes}, got shape {tuple(images.shape)}")
-        if not images.is_floating_point():
-            raise TypeError(f"`images` must be floating point, got {images.dtype}; use `.float()`")
-        if images.shape[1] != self.in_channels:
-            raise ValueError(
-                f"`images` must have {self.in_channels} channel(s), the network's `in_channels`, "
-                f"got {images.shape[1]}"
-            )
-        size = tuple(images.shape[2:])
-        if size != self.next_size(size):
-            rule = "a multiple of" if not any(self.remainder) else f"{self.remainder} more than"
-            raise ValueError(
-                f"the spatial size of `images` must be {rule} {self.divisor}, got {size}; "
-                f"the next that fits is {self.next_size(size)}"
-            )
 
     @classmethod
     def distance_3d(
@@ -260,7 +234,7 @@ class UNet(nn.Module):
 def _check(given: dict[str, Any]) -> None:
     if given["dims"] not in (2, 3):
         raise ValueError(f"`dims` must be 2 or 3, got {given['dims']}")
-    for name in ("in_channels", "out_channels", "base", "convolutions"):
+    for name in ("base", "convolutions"):
         if given[name] < 1:
             raise ValueError(f"`{name}` must be at least 1, got {given[name]}")
     if given["convolutions"] > MOST_CONVOLUTIONS:

@@ -72,7 +72,7 @@ def test_tiles_with_the_networks_reach_as_margin_give_the_map_of_the_whole(
 ) -> None:
     model, values = network(base=2), image(*shape, seed=seed)
     whole = predict_distance_map(model, values, d_max=9)
-    tiled = predict_tiled(model, values, d_max=9, tile=tile, margin=model.reach)
+    tiled = predict_tiled(model, values, d_max=9, tile=tile, margin=[int(r) for r in model.reach])
     np.testing.assert_allclose(tiled, whole, atol=1e-5)
     assert whole.std() > 0
 

@@ -15,10 +15,13 @@ from topodelin.models import (
     MODELS,
     ModelCard,
     ModelError,
+    SegmentationCard,
     UNet,
     bundled_models,
+    load_distance_model,
     load_model,
     predict_distance_map,
+    read_card,
     save_model,
     storage,
 )
@@ -282,6 +285,47 @@ def test_weights_that_cannot_be_kept_are_not_stored(tmp_path: Path) -> None:
     assert not any(tmp_path.iterdir())
 
 
+SEGMENTATION = SegmentationCard(
+    "unet", {"dims": 2}, (0.05, 0.004, 0.004), (1, 512, 512), (0, 92, 92), ("cell", "membrane")
+)
+
+
+def test_a_card_of_classes_reads_back_and_travels_with_its_network(tmp_path: Path) -> None:
+    network = UNet(2, base=2, poolings=1)
+    card = dataclasses.replace(SEGMENTATION, arguments=network.arguments)
+    assert read_card(card.to_json()) == card
+    save_model(tmp_path / "classes.safetensors", network, card)
+    loaded, found = load_model(tmp_path / "classes.safetensors")
+    assert found == card and isinstance(loaded, UNet)
+
+
+def test_who_needs_distances_is_told_that_a_network_tells_classes(tmp_path: Path) -> None:
+    network = UNet(2, base=2, poolings=1)
+    card = dataclasses.replace(SEGMENTATION, arguments=network.arguments)
+    save_model(tmp_path / "classes.safetensors", network, card)
+    with pytest.raises(ModelError, match="predicts the classes cell, membrane; use"):
+        load_distance_model(tmp_path / "classes.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"classes": ("one",)}, "`classes` must be two different names"),
+        ({"classes": ("one", "one")}, "`classes` must be two different names"),
+        ({"normalisation": "guess"}, "`normalisation` must be one of percentiles"),
+        ({"cube": (0, 8, 8)}, "`cube` must hold 3 whole numbers"),
+    ],
+)
+def test_a_card_of_classes_that_says_the_impossible_is_refused(change, complaint) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        dataclasses.replace(SEGMENTATION, **change)
+
+
+def test_a_card_of_a_kind_yet_to_come_is_refused() -> None:
+    with pytest.raises(ValueError, match="unknown kind, 'dreams'; upgrade"):
+        read_card(SEGMENTATION.to_json().replace('"classes"', '"dreams"', 1))
+
+
 def test_a_card_reads_back_as_it_was_written() -> None:
     card = card_of(trained(), provenance={"note": "µm, ä, 漢"})
-    assert ModelCard.from_json(card.to_json()) == card
+    assert read_card(card.to_json()) == card
