@@ -6,6 +6,7 @@ networkx are loaded by the functions that use them, so that scoring a file start
 
 from topodelin.graphs.accumulator import Accumulator, Estimate
 from topodelin.graphs.apls import PathCosts, PathLengthSimilarity, apls
+from topodelin.graphs.barcode_matching import BarcodeMatching, match_barcodes
 from topodelin.graphs.betti import (
     BettiErrors,
     betti_errors,
@@ -17,11 +18,17 @@ from topodelin.graphs.betti_matching import BettiMatching, betti_matching
 from topodelin.graphs.branches import branches, prune_branches, resample, smooth_branches
 from topodelin.graphs.cable_connectivity import CableConnectivity, cable_connectivity
 from topodelin.graphs.centreline_quality import CentrelineQuality, centreline_quality
-from topodelin.graphs.confusion import Confusion, average_precision, confusion
+from topodelin.graphs.confusion import Confusion, average_precision, confusion, roc_auc
 from topodelin.graphs.critical_nodes import CriticalNodes, critical_nodes
+from topodelin.graphs.diadem import DiademScore, diadem
 from topodelin.graphs.edge_splitting import SplitGraph, split_at, split_long_edges
-from topodelin.graphs.error_costs import ErrorCosts, error_costs, repaired
-from topodelin.graphs.error_files import write_errors_apo, write_errors_csv
+from topodelin.graphs.error_costs import ErrorCosts, error_costs
+from topodelin.graphs.error_files import (
+    write_errors,
+    write_errors_apo,
+    write_errors_csv,
+    write_errors_swc,
+)
 from topodelin.graphs.expected_run_length import (
     ExpectedRunLength,
     expected_run_length,
@@ -36,7 +43,9 @@ from topodelin.graphs.junction_arms import JunctionArms, junction_arms
 from topodelin.graphs.junction_score import JunctionScore, junction_score
 from topodelin.graphs.nearest import NearestPoints, SegmentTree, nearest_on_segments
 from topodelin.graphs.neurite_graph import NeuriteGraph, as_neurite_graph, joined
+from topodelin.graphs.patch_betti import PatchBettiErrors, patch_betti_errors
 from topodelin.graphs.path_score import PathScore, path_score
+from topodelin.graphs.repair import repaired
 from topodelin.graphs.segment_agreement import SegmentAgreement, segment_agreement
 from topodelin.graphs.skeleton import graph_from_mask
 from topodelin.graphs.skeleton_overlap import SkeletonOverlap, skeleton_overlap
@@ -56,12 +65,14 @@ from topodelin.graphs.voxel_quality import VoxelQuality, voxel_quality
 
 __all__ = [
     "Accumulator",
+    "BarcodeMatching",
     "BettiErrors",
     "BettiMatching",
     "CableConnectivity",
     "CentrelineQuality",
     "Confusion",
     "CriticalNodes",
+    "DiademScore",
     "DirectedDistance",
     "ErrorCosts",
     "Estimate",
@@ -72,6 +83,7 @@ __all__ = [
     "JunctionScore",
     "NearestPoints",
     "NeuriteGraph",
+    "PatchBettiErrors",
     "PathCosts",
     "PathLengthAgreement",
     "PathLengthSimilarity",
@@ -102,6 +114,7 @@ __all__ = [
     "comparison_doubts",
     "confusion",
     "critical_nodes",
+    "diadem",
     "drop_small_components",
     "error_costs",
     "expected_run_length",
@@ -115,13 +128,16 @@ __all__ = [
     "labels_at_nodes",
     "mask_betti_errors",
     "mask_betti_numbers",
+    "match_barcodes",
     "nearest_on_segments",
+    "patch_betti_errors",
     "path_score",
     "prune_branches",
     "read_graph_json",
     "read_swc",
     "repaired",
     "resample",
+    "roc_auc",
     "run_length_of_labels",
     "score_tracing",
     "segment_agreement",
@@ -133,8 +149,10 @@ __all__ = [
     "split_long_edges",
     "tlts",
     "voxel_quality",
+    "write_errors",
     "write_errors_apo",
     "write_errors_csv",
+    "write_errors_swc",
     "write_graph_json",
     "write_swc",
 ]

@@ -4,25 +4,19 @@
 every µm counts the same. *Averaged* (macro): the mean over the stacks, so that every stack counts
 the same. Both are drawn again from stacks taken with replacement (bootstrap) for an interval: two
 stacks more or less like those measured would give numbers in it.
-
-References:
-    B. Efron. Bootstrap methods: another look at the jackknife. Annals of Statistics 7, 1979. The
-    percentile interval is used, which is too narrow for fewer than some ten stacks.
 """
 
 import dataclasses
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
-from topodelin.graphs.apls import PathCosts
-from topodelin.graphs.betti import BettiErrors
-from topodelin.graphs.cable_connectivity import CableConnectivity
-from topodelin.graphs.find_errors import KINDS, TracingErrors
+from topodelin.graphs.bootstrap import draw_again, percentile_interval
 from topodelin.graphs.neurite_graph import NeuriteGraph, joined
+from topodelin.graphs.pooling import pooled, refuse_mixture
 
 Numbers = dict[str, float]
 
@@ -58,9 +52,8 @@ class Accumulator:
 
     It is used like a metric of torchmetrics (`update`, `compute`, `reset`, a call that updates and
     answers for that stack alone), and `merge` adds what another process collected; it can be
-    pickled. A metric is any function of this package whose result is a frozen dataclass with
-    `as_dict`. The fields of a result are taken as sums, to be added, except those called like a
-    keyword of the metric, which are parameters and must be the same for all, and `largest`.
+    pickled and copied. A metric is any function of this package whose result is a frozen dataclass
+    with `as_dict`; how its fields pool is said in `topodelin.graphs.pooling`.
 
     Args:
         metric: called with the arguments of `update`.
@@ -79,10 +72,10 @@ class Accumulator:
     def __len__(self) -> int:
         return len(self.results)
 
-    def __call__(self, *stack: Any) -> Any:
-        """Add one stack and return its result."""
+    def __call__(self, *stack: Any) -> Numbers:
+        """Add one stack and return its numbers, as `compute` would of it alone."""
         self.update(*stack)
-        return self.results[-1]
+        return self._computed(self.results[-1:])
 
     def update(self, *stack: Any) -> None:
         """Measure one stack, usually `truth, predicted`, and keep the result."""
@@ -94,13 +87,14 @@ class Accumulator:
             raise TypeError(
                 f"a result must be a dataclass with `as_dict`, got {type(result).__name__}"
             )
+        _refuse_several_metrics(result)
         for other in self.results[:1]:
-            _refuse_mixture(other, result, self._fixed)
+            refuse_mixture(other, result, self._fixed)
         self.results.append(result)
 
     def merge(self, other: "Accumulator") -> None:
         """Add the results of another accumulator of the same metric, after one's own."""
-        for result in other.results:
+        for result in list(other.results):
             self.add(result)
 
     def reset(self) -> None:
@@ -112,10 +106,7 @@ class Accumulator:
 
         NaN where undefined; without a stack there are no numbers.
         """
-        if not self.results:
-            return {}
-        means = _means([_numbers(result.as_dict()) for result in self.results])
-        return self._pooled(self.results) | {f"{k}_mean": mean for k, mean in means.items()}
+        return self._computed(self.results)
 
     def summary(
         self, *, resamples: int = 1000, level: float = 0.95, seed: int = 0
@@ -137,145 +128,39 @@ class Accumulator:
         if not self.results:
             return {}
         each = [_numbers(result.as_dict()) for result in self.results]
-        pooled, means = self._pooled(self.results), _means(each)
+        whole, means = self._pooled(self.results), _means(each)
         light = [_without_graphs(result) for result in self.results]
-        rng = np.random.default_rng(seed)
         drawn_pooled, drawn_means = [], []
-        for _ in range(resamples):
-            picks = rng.integers(0, len(each), len(each)).tolist()
+        for picks in draw_again(len(each), draws=resamples, seed=seed):
             drawn_pooled.append(self._pooled([light[pick] for pick in picks]))
             drawn_means.append(_means([each[pick] for pick in picks]))
         return {
             name: Estimate(
-                pooled[name],
-                *_interval([draw[name] for draw in drawn_pooled], level),
+                whole[name],
+                *percentile_interval([draw[name] for draw in drawn_pooled], level),
                 means[name],
-                *_interval([draw[name] for draw in drawn_means], level),
+                *percentile_interval([draw[name] for draw in drawn_means], level),
                 sum(not np.isnan(numbers[name]) for numbers in each),
             )
-            for name in pooled
+            for name in whole
         }
 
+    def _computed(self, results: Sequence[Any]) -> Numbers:
+        if not results:
+            return {}
+        means = _means([_numbers(result.as_dict()) for result in results])
+        return self._pooled(results) | {f"{name}_mean": mean for name, mean in means.items()}
+
     def _pooled(self, results: Sequence[Any]) -> Numbers:
-        return _numbers(_pool(results, self._fixed).as_dict())
+        return _numbers(pooled(results, self._fixed).as_dict())
 
 
-@dataclass(frozen=True)
-class _Sums:
-    """Numbers that add up as they are, where no record can hold their sum."""
-
-    numbers: Numbers
-
-    def as_dict(self) -> Numbers:
-        return self.numbers
-
-
-def _pool(results: Sequence[Any], fixed: set[str]) -> Any:
-    """One result that stands for all: sums of the sums, the parameters of the first."""
-    first = results[0]
-    special = _SPECIAL.get(type(first))
-    if special is not None:
-        return special(results)
-    pooled = _summed(results, fixed)
-    if isinstance(pooled, CableConnectivity):
-        return _with_mean_bits(pooled, results)
-    return pooled
-
-
-def _summed(results: Sequence[Any], fixed: set[str]) -> Any:
-    first = results[0]
-    values = {
-        field.name: getattr(first, field.name)
-        if field.name in fixed
-        else _add([getattr(result, field.name) for result in results], field.name)
-        for field in dataclasses.fields(first)
-    }
-    return type(first)(**values)
-
-
-def _add(values: Sequence[Any], name: str = "") -> Any:
-    first = values[0]
-    if name == "largest":
-        return max(values)
-    if isinstance(first, NeuriteGraph):
-        return joined(values)
-    if isinstance(first, bool | str) or first is None:
-        return first
-    if isinstance(first, tuple):
-        return tuple(_add(column) for column in zip(*values, strict=True))
-    if is_dataclass(first):
-        return _pool(values, set())  # the keywords of the metric are fields of the outer record
-    return sum(values[1:], start=first)
-
-
-def _with_mean_bits(
-    pooled: CableConnectivity, results: Sequence[CableConnectivity]
-) -> CableConnectivity:
-    """No tree lies in two stacks, so the bits of all are the mean, weighted by matched cable."""
-    cable = np.array([result.matched_length for result in results])
-    whole = max(float(cable.sum()), np.finfo(float).tiny)
-    split, merge = (
-        float(cable @ np.array([getattr(result, name) for result in results])) / whole
-        for name in ("split_bits", "merge_bits")
-    )
-    return dataclasses.replace(pooled, split_bits=split, merge_bits=merge)
-
-
-def _pool_path_costs(results: Sequence[PathCosts]) -> PathCosts:
-    """Starts of different stacks are drawn by themselves, so their variances add up."""
-    paths = sum(result.paths for result in results)
-    variance = sum((result.standard_error * result.paths) ** 2 for result in results)
-    return PathCosts(
-        sum(result.points for result in results),
-        sum(result.starts for result in results),
-        paths,
-        sum(result.cost for result in results),
-        float(np.sqrt(variance)) / max(paths, 1),
-    )
-
-
-def _pool_betti(results: Sequence[BettiErrors]) -> _Sums:
-    """Errors add up; errors of the sums would cancel between stacks."""
-    each = [_numbers(result.as_dict()) for result in results]
-    return _Sums({name: sum(numbers[name] for numbers in each) for name in each[0]})
-
-
-def _pool_errors(results: Sequence[TracingErrors]) -> _Sums:
-    """Counts and lengths add up, and are divided by the length of all truths."""
-    each = [_numbers(result.as_dict()) for result in results]
-    sums = {
-        name: sum(numbers[name] for numbers in each)
-        if name.endswith("_count") or name.endswith("_um")
-        else value
-        for name, value in each[0].items()
-    }
-    for name in ("tolerance_um", "step_um", "min_length_um", "slack_um"):
-        sums[name] = each[0][name]
-    mm = sums["truth_length_um"] / 1000
-    for kind in KINDS:
-        sums[f"{kind}_per_mm"] = sums[f"{kind}_count"] / mm if mm else float("nan")
-    return _Sums(sums)
-
-
-_SPECIAL: dict[type, Callable[[Sequence[Any]], Any]] = {
-    PathCosts: _pool_path_costs,
-    BettiErrors: _pool_betti,
-    TracingErrors: _pool_errors,
-}
-
-
-def _refuse_mixture(one: Any, two: Any, fixed: set[str]) -> None:
-    if type(one) is not type(two):
-        raise TypeError(
-            f"results of one metric must be collected, got {type(two).__name__} "
-            f"after {type(one).__name__}"
-        )
-    for name in [field.name for field in dataclasses.fields(one) if field.name in fixed]:
-        before, now = getattr(one, name), getattr(two, name)
-        if before != now and not (before != before and now != now):  # NaN says not applicable
-            raise ValueError(
-                f"`{name}` must be the same for all stacks, got {now} after {before}; "
-                "use another Accumulator"
+def _refuse_several_metrics(result: Any) -> None:
+    for name, value in result.as_dict().items():
+        if isinstance(value, dict | list):
+            raise TypeError(
+                f"a result must be of one metric, got {type(result).__name__} with several numbers "
+                f"under `{name}`; collect each metric by itself"
             )
 
 
@@ -303,12 +188,3 @@ def _without_graphs(result: Any) -> Any:
             if isinstance(getattr(result, field.name), NeuriteGraph)
         },
     )
-
-
-def _interval(draws: Sequence[float], level: float) -> tuple[float, float]:
-    known = np.array(draws)[~np.isnan(draws)]
-    if not len(known):
-        return float("nan"), float("nan")
-    outside = (1 - level) / 2
-    low, high = np.quantile(known, [outside, 1 - outside])
-    return cast(float, low.item()), cast(float, high.item())

@@ -16,16 +16,24 @@ References:
     series. arXiv:1807.01232, 2018.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 
+from topodelin.graphs.centreline_quality import SLACK
 from topodelin.graphs.checks import check_not_negative, check_positive, json_ready
+from topodelin.graphs.compared_paths import (
+    ControlPaths,
+    Starts,
+    check_starts,
+    control_paths,
+    ratio_error,
+)
 from topodelin.graphs.contraction import contract
-from topodelin.graphs.control_points import ControlPoints, compared_paths, control_points
 from topodelin.graphs.neurite_graph import NetworkxGraph, NeuriteGraph
 from topodelin.graphs.path_distances import NodeDistances
+from topodelin.graphs.pooling import error_of_mean_over, pooled_by
 
 
 @dataclass(frozen=True)
@@ -44,7 +52,7 @@ class PathCosts:
     starts: int
     paths: int
     cost: float
-    standard_error: float
+    standard_error: float = field(metadata=pooled_by(error_of_mean_over("paths")))
 
     @property
     def similarity(self) -> float:
@@ -105,6 +113,8 @@ class PathLengthSimilarity:
                 "predicted_to_truth": self.predicted_to_truth,
                 "truth_points": self.truth_paths.points,
                 "predicted_points": self.predicted_paths.points,
+                "truth_starts": self.truth_paths.starts,
+                "predicted_starts": self.predicted_paths.starts,
                 "truth_paths": self.truth_paths.paths,
                 "predicted_paths": self.predicted_paths.paths,
                 "truth_standard_error": self.truth_paths.standard_error,
@@ -123,7 +133,7 @@ def apls(
     tolerance: float,
     interval: float | None = 20.0,
     min_path: float = 10.0,
-    starts: int | None = None,
+    starts: Starts = None,
     mode: Literal["exact", "cosmiq"] = "exact",
 ) -> PathLengthSimilarity:
     """Compare the lengths of the paths of two graphs, in both directions.
@@ -135,9 +145,11 @@ def apls(
         tolerance: how far a control point may lie from the other graph, µm.
         interval: distance of the control points along a neurite, µm; None takes the nodes.
         min_path: shorter paths are not compared, µm.
-        starts: number of control points, evenly spread, that paths start from; all by default.
-            The cost grows with their number times that of all. From a few thousand points on,
-            1000 starts give a standard error of about 0.005.
+        starts: number of control points, evenly spread, that paths start from, or "all". The cost
+            grows with their number times that of the points they reach. By default all where that
+            makes at most 25 million paths (5000 points on one tree), else as many as make about
+            that and at least 1000, and the result has a standard error (`standard_error` of its
+            directions): about 0.005 for 1000 starts.
         mode: "exact", or "cosmiq" for the numbers of the published program, which compares paths
             of any length from a point that the other graph lacks, and calls what is undefined 0.
 
@@ -147,13 +159,12 @@ def apls(
         raise ValueError(f'`mode` must be "exact" or "cosmiq", got {mode!r}')
     check_positive(tolerance=tolerance, **({} if interval is None else {"interval": interval}))
     check_not_negative(min_path=min_path)
-    if starts is not None and starts < 1:
-        raise ValueError(f"`starts` must be at least 1, or None for all, got {starts}")
+    check_starts(starts)
     there, back = (NodeDistances(contract(graph)) for graph in (truth, predicted))
     costs = []
     for one, other in ((there, back), (back, there)):
-        points = control_points(one.contracted, interval)
-        costs.append(_costs(one, points, other, tolerance, min_path, starts, mode == "cosmiq"))
+        paths = control_paths(one, other, interval=interval, tolerance=tolerance)
+        costs.append(_costs(paths, paths.starts(starts), min_path, mode == "cosmiq"))
     return PathLengthSimilarity(
         *costs,
         tolerance=float(tolerance),
@@ -164,28 +175,27 @@ def apls(
 
 
 def _costs(
-    source: NodeDistances,
-    points: ControlPoints,
-    other: NodeDistances,
-    tolerance: float,
-    min_path: float,
-    starts: int | None,
-    lost_of_any_length: bool,
+    paths: ControlPaths, starts: np.ndarray | None, min_path: float, lost_of_any_length: bool
 ) -> PathCosts:
+    points = len(paths)
+    if lost_of_any_length and starts is None:
+        starts = np.arange(points)  # what counts depends on which end the path starts from
     counts, sums = [np.zeros(0)], [np.zeros(0)]
-    for block in compared_paths(source, points, other, tolerance=tolerance, starts=starts):
+    for block in paths.compared(starts):
         expected = block.expected
-        judged = np.isfinite(expected) & (expected >= max(min_path, 1e-9))
+        judged = expected >= max(min_path, SLACK)
         if lost_of_any_length:
-            judged |= np.isfinite(expected) & ~block.snapped[:, None]
+            judged |= ~block.snapped[:, None]
+        judged &= np.isfinite(expected)
         with np.errstate(invalid="ignore"):  # infinity less infinity, where nothing is judged
-            cost = np.minimum(np.abs(expected - block.found) / expected, 1.0)
+            cost = np.abs(expected - block.found)
+            cost *= cost > SLACK  # lengths that differ by rounding are equal
+            cost /= expected
+        np.minimum(cost, 1.0, out=cost)
         counts.append(judged.sum(axis=1))
-        sums.append(np.where(judged, cost, 0.0).sum(axis=1))
+        sums.append(cost.sum(axis=1, where=judged))
     count, cost = np.concatenate(counts), np.concatenate(sums)
-    error = 0.0
-    if len(count) < len(points) and count.sum():
-        spread = cost - count * (cost.sum() / count.sum())  # of a ratio of two sums
-        left = 1 - len(count) / len(points)
-        error = float(np.sqrt(left * (spread**2).sum()) / count.sum())
-    return PathCosts(len(points), len(count), int(count.sum()), float(cost.sum()), error)
+    if starts is None:  # each path is counted from both of its ends
+        return PathCosts(points, points, int(2 * count.sum()), float(2 * cost.sum()), 0.0)
+    error = ratio_error(cost, count, points)
+    return PathCosts(points, len(count), int(count.sum()), float(cost.sum()), error)

@@ -5,6 +5,7 @@ from math import ceil
 
 import numpy as np
 
+from topodelin.graphs.flattening import flattened
 from topodelin.graphs.neurite_graph import NetworkxGraph, NeuriteGraph, as_neurite_graph
 
 
@@ -66,7 +67,7 @@ def outside_short_branches(
     keep = np.ones(len(graph), dtype=bool)
     if min_length_um <= 0:
         return keep
-    parts = dict(enumerate(branches(graph)))
+    parts = dict(enumerate(graph.paths))
     ends = {key: (int(path[0]), int(path[-1])) for key, path in parts.items()}
     lengths = {key: _path_length(positions[path]) for key, path in parts.items()}
     at_node: dict[int, list[int]] = {}  # the branches that end at a node, loops twice
@@ -107,58 +108,51 @@ def outside_short_branches(
 
 def smooth_branches(
     graph: NeuriteGraph | NetworkxGraph,
-    window: int = 5,
+    window: int = 6,
     *,
     reach: tuple[float, float, float] = (0.0, 0.0, 0.0),
 ) -> NeuriteGraph:
-    """Move each node to a mean of its neighbours along the branch; ends and junctions stay.
+    """Take short waves out of each branch; ends and junctions stay where they are.
 
     Args:
-        graph: any graph; a closed loop without junction is averaged all around.
-        window: nodes that the mean spans, odd; half of them on either side.
-        reach: µm along the branch `(z, y, x)` that the mean of that coordinate spans at least.
+        graph: any graph; a closed loop without junction is smoothed all around.
+        window: nodes; waves along a branch that are much shorter than twice the window go, much
+            longer ones stay (`flattening` has the law). 1 changes nothing.
+        reach: µm along the branch `(z, y, x)`; for that coordinate the window spans at least so
+            much. In a volume with coarse slices z moves in few, tall steps and needs a wider window
+            than x and y do.
 
-    The mean is two moving averages in a row, each over half of the window: for 5 nodes the weights
-    are 1 2 3 2 1. This takes the length of a chain of voxels from 10 % above that of the line it
-    follows to 0.5 %, and cuts corners less than one average over 5 nodes, which does no better.
-    Towards the ends of a branch the window shrinks so that it stays symmetric. In a volume with
-    coarse slices z moves in few, tall steps and needs a mean over more nodes than x and y do: that
-    is what `reach` is for.
+    With a window of 6 voxels the length of a chain of voxels falls from 10 % above that of the
+    straight line it follows to 0.2 %, 1 % at worst, a circle of radius 5 loses 1.4 %. On a branch
+    that comes back to its first node the window is at most a sixth of it, so that small loops stay
+    open. A branch of fewer than 4 nodes stays as it is.
     """
     graph = as_neurite_graph(graph)
-    if window < 1 or window % 2 == 0:
-        raise ValueError(
-            f"`window` must be an odd number of nodes from 1 up, got {window}; 1 changes nothing"
-        )
-    paths = branches(graph)
+    if window < 1:
+        raise ValueError(f"`window` must be 1 or more nodes, got {window}; 1 changes nothing")
+    paths = graph.paths
     if not paths:
         return graph
-    sequences, kept_from, kept_to = [], [], []
+    sequences, kept_from, kept_to, widest = [], [], [], []
     for path in paths:
         body = path[:-1]
-        around = path[0] == path[-1] and graph.degrees[path[0]] == 2
+        comes_back = path[0] == path[-1]
+        around = comes_back and graph.degrees[path[0]] == 2
         sequences.append(np.concatenate([body, body, path]) if around else path)
         kept_from.append(len(body) if around else 0)
         kept_to.append(2 * len(body) if around else len(path))
+        widest.append(len(body) / 6 if comes_back else np.inf)
     sizes = np.array([len(sequence) for sequence in sequences])
     index = np.arange(sizes.sum())
     position = index - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    inside = np.minimum(position, np.repeat(sizes, sizes) - 1 - position)
     kept = (position >= np.repeat(kept_from, sizes)) & (position < np.repeat(kept_to, sizes))
     nodes = np.concatenate(sequences)
     points = graph.positions[nodes]
-    for least in ((window + 1) // 4, (window - 1) // 4):
-        arc = np.cumsum(np.linalg.norm(np.diff(points, axis=0, prepend=points[:1]), axis=1))
-        halves = [_half_window(arc, least, reach[axis] / 4) for axis in range(3)]
-        points = np.stack(
-            [
-                _moving_average(points[:, axis], np.minimum(halves[axis], inside))
-                for axis in range(3)
-            ],
-            axis=1,
-        )
+    arc = np.cumsum(np.linalg.norm(np.diff(points, axis=0, prepend=points[:1]), axis=1))
     moved = graph.positions.copy()
-    moved[nodes[kept]] = points[kept]
+    for axis in range(3):
+        half = np.minimum(_nodes_within(arc, window, reach[axis]), np.repeat(widest, sizes))
+        moved[nodes[kept], axis] = flattened(points[:, axis], sizes, half)[kept]
     return NeuriteGraph(moved, graph.edges, graph.radii, graph.kinds)
 
 
@@ -172,7 +166,7 @@ def resample(graph: NeuriteGraph | NetworkxGraph, step_um: float) -> NeuriteGrap
     graph = as_neurite_graph(graph)
     if not step_um > 0:
         raise ValueError(f"`step_um` must be positive, got {step_um}")
-    paths = branches(graph)
+    paths = graph.paths
     fixed = np.unique([node for path in paths for node in (path[0], path[-1])])
     fixed = np.union1d(fixed, np.flatnonzero(graph.degrees == 0)).astype(np.int64)
     number = {node: index for index, node in enumerate(fixed.tolist())}
@@ -212,20 +206,11 @@ def _other(pair: tuple[int, int], node: int) -> int:
     return pair[1] if pair[0] == node else pair[0]
 
 
-def _half_window(arc: np.ndarray, least: int, reach: float) -> np.ndarray:
-    """Nodes on either side of each node: `least`, or as many as lie within `reach` on both."""
+def _nodes_within(arc: np.ndarray, least: int, reach: float) -> np.ndarray:
+    """Nodes that the way `reach` holds on one side of each node or the other, or `least`."""
     if reach <= 0:
         return np.full(len(arc), least)
     index = np.arange(len(arc))
     above = np.searchsorted(arc, arc + reach + 1e-9, side="right") - 1 - index
     below = index - np.searchsorted(arc, arc - reach - 1e-9, side="left")
-    return np.maximum(least, np.minimum(above, below))
-
-
-def _moving_average(values: np.ndarray, half: np.ndarray) -> np.ndarray:
-    """Each value averaged with the `half` values on either side of it."""
-    total = values.copy()
-    for distance in range(1, int(half.max()) + 1):
-        at = np.flatnonzero(half >= distance)
-        total[at] += values[at - distance] + values[at + distance]
-    return total / (2 * half + 1)
+    return np.maximum(least, np.maximum(above, below))

@@ -23,13 +23,14 @@ References:
     cable instead of voxels here.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from topodelin.graphs.checks import check_positive, json_ready, ratio
-from topodelin.graphs.matching import match
+from topodelin.graphs.matching import Matching, match
 from topodelin.graphs.neurite_graph import NetworkxGraph, NeuriteGraph, as_neurite_graph
+from topodelin.graphs.pooling import mean_over, pooled_by
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,8 @@ class CableConnectivity:
     joined_pairs: float
     matched_length: float
     truth_length: float
-    split_bits: float
-    merge_bits: float
+    split_bits: float = field(metadata=pooled_by(mean_over("matched_length")))
+    merge_bits: float = field(metadata=pooled_by(mean_over("matched_length")))
     tolerance: float
     step: float
 
@@ -141,13 +142,16 @@ def cable_connectivity(
     truth, predicted = as_neurite_graph(truth), as_neurite_graph(predicted)
     step = tolerance / 4 if step is None else step
     check_positive(tolerance=tolerance, step=step)
-    matching = match(truth, predicted, tolerance=tolerance, step=step)
+    return connectivity_of_matching(match(truth, predicted, tolerance=tolerance, step=step))
+
+
+def connectivity_of_matching(matching: Matching) -> CableConnectivity:
+    """Cable connectivity of a truth that was matched to a tracing."""
     pieces, label = matching.pieces, matching.components
     cable = np.bincount(pieces.edges.ravel(), np.repeat(pieces.lengths, 2) / 2, len(pieces))
-    tree = pieces.components.astype(np.int64)
-    here = matching.matched
-    _, pair = np.unique(np.stack([tree[here], label[here]], axis=1), axis=0, return_inverse=True)
-    table = np.bincount(pair.ravel(), weights=cable[here])
+    tree, here = matching.trees, matching.matched
+    pairs = tree[here] * (int(label.max(initial=0)) + 1) + label[here]
+    table = np.bincount(np.unique(pairs, return_inverse=True)[1], weights=cable[here])
     trees = np.bincount(tree, weights=cable)
     trees_matched = np.bincount(tree[here], weights=cable[here])
     labels = np.bincount(label[here], weights=cable[here])
@@ -158,11 +162,11 @@ def cable_connectivity(
         parted_pairs=max(float((trees_matched**2).sum()) - kept, 0.0),
         joined_pairs=float((labels**2).sum()),
         matched_length=float(cable[here].sum()),
-        truth_length=truth.length,
+        truth_length=pieces.length,
         split_bits=max(_entropy(table) - _entropy(trees_matched), 0.0),
         merge_bits=max(_entropy(table) - _entropy(labels), 0.0),
-        tolerance=float(tolerance),
-        step=float(step),
+        tolerance=matching.tolerance,
+        step=matching.step,
     )
 
 

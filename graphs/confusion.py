@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from topodelin.graphs.checks import ratio
+from topodelin.graphs.checks import json_ready, ratio
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +90,14 @@ class Confusion:
         """Mean Dice (macro F1) over a list of labels; those that neither has are left out."""
         return _mean([self.dice(label) for label in labels])
 
+    def mean_precision(self, labels: Sequence[int]) -> float:
+        """Mean precision over a list of labels, 0 for one never predicted; as `mean_dice`."""
+        return _mean([self._or_worst(label, self.precision(label)) for label in labels])
+
+    def mean_recall(self, labels: Sequence[int]) -> float:
+        """Mean recall over a list of labels, 0 for one that is false throughout; as `mean_dice`."""
+        return _mean([self._or_worst(label, self.recall(label)) for label in labels])
+
     def as_dict(self) -> dict[str, float | None]:
         """Every number by name, ready for JSON: None where a ratio is undefined."""
         numbers = {
@@ -98,12 +106,18 @@ class Confusion:
             "kappa": self.kappa,
             "mean_iou": self.mean_iou(self.labels),
             "mean_dice": self.mean_dice(self.labels),
+            "mean_precision": self.mean_precision(self.labels),
+            "mean_recall": self.mean_recall(self.labels),
             "voxels": self.voxels,
         }
         for label in self.labels:
             for name in ("iou", "dice", "precision", "recall"):
                 numbers[f"{name}_{label}"] = getattr(self, name)(label)
-        return {name: None if np.isnan(value) else value for name, value in numbers.items()}
+        return json_ready(numbers)
+
+    def _or_worst(self, label: int, share: float) -> float:
+        """0 instead of NaN where at least one of the two has the label."""
+        return 0.0 if np.isnan(share) and any(self._of(label)) else share
 
     def _of(self, label: int) -> tuple[int, int, int]:
         """True positives, false positives, false negatives."""
@@ -114,13 +128,24 @@ class Confusion:
         return true, int(self.table[:, row].sum()) - true, int(self.table[row].sum()) - true
 
 
-def confusion(truth: np.ndarray, predicted: np.ndarray, *, labels: Sequence[int]) -> Confusion:
+def confusion(
+    truth: np.ndarray,
+    predicted: np.ndarray,
+    *,
+    labels: Sequence[int],
+    ignore: int | None = None,
+) -> Confusion:
     """Count which label became which.
 
     Args:
         truth: integers or booleans of any shape.
         predicted: the same shape.
         labels: every label that occurs, background too where it is to count. Masks have (0, 1).
+        ignore: a label of `truth`, not among `labels`, whose voxels nobody annotated: they are
+            not counted, whatever was predicted there.
+
+    Raises:
+        ValueError: a label that is not named occurs, or the arrays are not integers of one shape.
     """
     truth, predicted = np.asarray(truth), np.asarray(predicted)
     if truth.shape != predicted.shape:
@@ -130,6 +155,10 @@ def confusion(truth: np.ndarray, predicted: np.ndarray, *, labels: Sequence[int]
     known = np.unique(np.asarray(labels, dtype=np.int64))
     if len(known) != len(labels) or not len(known):
         raise ValueError(f"`labels` must name each label once, got {tuple(labels)}")
+    if ignore is not None:
+        if ignore in known:
+            raise ValueError(f"`ignore` must not be one of `labels` {tuple(labels)}, got {ignore}")
+        truth, predicted = truth[truth != ignore], predicted[truth != ignore]
     order = np.argsort(np.argsort(np.asarray(labels)))
     numbers = []
     for name, array in (("truth", truth), ("predicted", predicted)):
@@ -157,17 +186,42 @@ def average_precision(truth: np.ndarray, score: np.ndarray) -> float:
 
     Equal scores are one threshold. NaN without foreground.
     """
-    truth, score = np.asarray(truth).ravel() != 0, np.asarray(score).ravel()
+    true, false = _above_thresholds(truth, score)
+    if not len(true) or not true[-1]:
+        return float("nan")
+    return float((np.diff(true, prepend=0) * true / (true + false)).sum() / true[-1])
+
+
+def roc_auc(truth: np.ndarray, score: np.ndarray) -> float:
+    """Area under the curve of recall against false positive rate over all thresholds of a score.
+
+    Args:
+        truth: the mask, foreground where not 0.
+        score: the same shape, larger where foreground is more likely; finite.
+
+    It is the share of the pairs of a foreground and a background voxel in which the foreground has
+    the larger score, equal scores counted half: 1 at best, 0.5 by chance. NaN without foreground or
+    without background. Exact, from the order of the scores.
+    """
+    true, false = _above_thresholds(truth, score)
+    if not len(true) or not true[-1] or not false[-1]:
+        return float("nan")
+    twice = np.diff(false, prepend=0) * (2 * true - np.diff(true, prepend=0))
+    return float(twice.sum() / 2 / true[-1] / false[-1])
+
+
+def _above_thresholds(truth: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Foreground and background voxels at or above each score that occurs, the largest first."""
+    truth, score = np.asarray(truth) != 0, np.asarray(score)
     if truth.shape != score.shape or not np.isfinite(score).all():
         raise ValueError(
-            f"`score` must hold one finite number for each of {len(truth)} voxels of `truth`"
+            f"`score` must hold one finite number for each of {truth.size} voxels of `truth`"
         )
-    if not truth.any():
-        return float("nan")
-    order = np.argsort(-score, kind="stable")
-    last = np.flatnonzero(np.append(np.diff(score[order]) != 0, True))
-    true = np.cumsum(truth[order])[last]
-    return float((np.diff(true, prepend=0) * true / (last + 1)).sum() / true[-1])
+    truth, score = truth.ravel(), score.ravel()
+    order = np.argsort(score, kind="stable")[::-1]
+    last = np.flatnonzero(np.append(np.diff(score[order]) != 0, True)[: len(order)])
+    true = np.cumsum(truth[order], dtype=np.int64)[last]
+    return true, last + 1 - true
 
 
 def _mean(values: list[float]) -> float:

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from topodelin.graphs.branches import branches
 from topodelin.graphs.neurite_graph import NetworkxGraph, NeuriteGraph, as_neurite_graph
 
 
@@ -52,7 +51,7 @@ class ContractedGraph:
 def contract(graph: NeuriteGraph | NetworkxGraph) -> ContractedGraph:
     """Contract every chain of nodes of degree 2. Nodes without edges are left out."""
     graph = as_neurite_graph(graph)
-    chains = branches(graph)
+    chains = graph.paths
     if not chains:
         nothing, none = np.zeros(0), np.zeros(0, dtype=np.int64)
         pairs = np.zeros((0, 2), dtype=np.int64)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from topodelin.graphs.checks import check_positive
 from topodelin.graphs.neurite_graph import NetworkxGraph, NeuriteGraph, as_neurite_graph
 
 
@@ -67,6 +68,7 @@ def split_at(
 
 def split_long_edges(graph: NeuriteGraph | NetworkxGraph, longest: float) -> SplitGraph:
     """Cut each edge into equal pieces of at most `longest` µm; `nodes` are the new nodes."""
+    check_positive(longest=longest)
     graph = as_neurite_graph(graph)
     pieces = np.maximum(1, np.ceil(graph.lengths / longest - 1e-9)).astype(np.int64)
     cuts = pieces - 1

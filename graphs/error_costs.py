@@ -1,27 +1,26 @@
-"""What each error costs: the expected run length that comes back when it is repaired.
+"""What each error costs: how much of a score comes back when it is repaired.
 
-The tracing without its bridges falls into fragments. Bridges join fragments that should be apart,
-gaps part fragments that should be joined, and both are repaired on paper: for any set of repairs
-the lengths of the truth on each group of joined fragments give the run lengths, without another
-look at the graphs.
+Two scores are asked, as both weigh an error by the cable that it parts or joins: the expected run
+length (`expected_run_length`) and the cable connectivity (`cable_connectivity`). Errors depend on
+each other, so there are two answers for each: what comes back when that error alone is repaired,
+which is its rank, and the score after repairing all errors up to it. Neither looks at the graphs
+more than once: repairs are made on paper (`repair_board`).
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
-from scipy.spatial import KDTree
 
 from topodelin.graphs.checks import ratio
-from topodelin.graphs.edge_splitting import split_at, split_long_edges
+from topodelin.graphs.edge_splitting import split_long_edges
 from topodelin.graphs.expected_run_length import nearest_components
-from topodelin.graphs.find_errors import TracingError, TracingErrors
-from topodelin.graphs.nearest import SegmentTree
-from topodelin.graphs.neurite_graph import NetworkxGraph, NeuriteGraph, as_neurite_graph, joined
+from topodelin.graphs.find_errors import OF_TRUTH, TracingError, TracingErrors
+from topodelin.graphs.neurite_graph import NetworkxGraph, NeuriteGraph, as_neurite_graph
+from topodelin.graphs.repair import cut_out
+from topodelin.graphs.repair_board import Board, BoardScores, board_scores
 
-OF_TRUTH = ("gap", "missing_branch", "displaced")  # cable that is to be added
+Score = Literal["run_length", "connectivity"]
 
 
 @dataclass(frozen=True)
@@ -31,13 +30,19 @@ class ErrorCosts:
     Args:
         errors: the errors of the list, the one that costs most first.
         costs: µm of expected run length that come back when that error alone is repaired.
+        connectivity_costs: share of cable connectivity that comes back then.
         run_lengths: expected run length after repairing the first 0, 1, 2, ... of them, µm.
+        connectivities: cable connectivity after that, 0 to 1.
+        by: the score that they are ranked by.
         merge_length: the parameter, as in `expected_run_length`, µm.
     """
 
     errors: tuple[TracingError, ...]
     costs: tuple[float, ...]
+    connectivity_costs: tuple[float, ...]
     run_lengths: tuple[float, ...]
+    connectivities: tuple[float, ...]
+    by: str
     merge_length: float
 
 
@@ -46,167 +51,109 @@ def error_costs(
     predicted: NeuriteGraph | NetworkxGraph,
     errors: TracingErrors,
     *,
+    by: str = "run_length",
     merge_length: float | None = None,
 ) -> ErrorCosts:
-    """Rank the errors of a tracing by the expected run length that each costs.
+    """Rank the errors of a tracing by what each costs.
 
     Args:
         truth, predicted: the graphs that the errors were found on.
         errors: from `find_errors`.
+        by: the score that ranks them; the other one decides where it is equal.
         merge_length: as in `expected_run_length`; four tolerances by default.
 
-    A spurious branch costs nothing, nor does one of two bridges between the same neurites.
-    Among equal costs the longer comes first. Run lengths are NaN without truth.
+    A spurious branch costs nothing, nor does one of two bridges between the same neurites. A cost
+    may be below 0: where a gap hides a bridge, closing it alone merges more. Among equal costs the
+    longer comes first. Scores are NaN without truth.
     """
+    if by not in get_args(Score):
+        raise ValueError(f"`by` must be one of {', '.join(get_args(Score))}, got {by!r}")
     truth, predicted = as_neurite_graph(truth), as_neurite_graph(predicted)
     merge_length = 4 * errors.tolerance if merge_length is None else merge_length
-    board = _Board(truth, predicted, errors, merge_length)
+    board = _board(truth, predicted, errors, float(merge_length))
     count = len(errors.errors)
-    before = board.run_length(np.zeros(count, dtype=bool))
-    alone = [board.run_length(row) - before for row in np.eye(count, dtype=bool)]
-    lengths = [error.length for error in errors.errors]
-    order = sorted(range(count), key=lambda k: (-alone[k], -lengths[k], k))
-    after = [before]
-    repaired = np.zeros(count, dtype=bool)
-    for k in order:
-        repaired[k] = True
-        after.append(board.run_length(repaired))
+    alone = board_scores(board, [(k, k + 1) for k in range(count)], count + 1)
+    runs, connections = _run_lengths(alone, truth), _connectivities(alone, truth)
+    # Rounding far below what is measured, so that equal costs are equal.
+    runs = np.round(np.nan_to_num(runs[:count] - runs[count]), 6) + 0.0
+    connections = np.round(np.nan_to_num(connections[:count] - connections[count]), 12) + 0.0
+    first, second = (runs, connections) if by == "run_length" else (connections, runs)
+    lengths = np.array([error.length for error in errors.errors])
+    order = np.lexsort((np.arange(count), -lengths, -second, -first))
+    rank = np.argsort(order).tolist()
+    after = board_scores(board, [(rank[k] + 1, count + 1) for k in range(count)], count + 1)
     return ErrorCosts(
-        tuple(errors.errors[k] for k in order),
-        tuple(alone[k] for k in order),
-        tuple(after),
+        tuple(errors.errors[k] for k in order.tolist()),
+        tuple(runs[order].tolist()),
+        tuple(connections[order].tolist()),
+        tuple(_run_lengths(after, truth).tolist()),
+        tuple(_connectivities(after, truth).tolist()),
+        by,
         float(merge_length),
     )
 
 
-def repaired(
-    predicted: NeuriteGraph | NetworkxGraph, errors: Sequence[TracingError], *, step: float
-) -> NeuriteGraph:
-    """The tracing after repairing some of its errors.
-
-    Args:
-        predicted: the tracing that the errors were found on.
-        errors: those to repair.
-        step: as in `TracingErrors`.
-
-    False cable is taken away, and what it touched on one side joined again; missing cable is
-    added, as the truth has it, and joined to the nearest places of what is there. A displaced
-    stretch of the tracing stays beside the one that is added.
-    """
-    surplus = [error for error in errors if error.kind not in OF_TRUTH]
-    missing = [error for error in errors if error.kind in OF_TRUTH]
-    graph = _without(split_long_edges(predicted, step).graph, surplus)
-    whole = joined([graph, *(error.stretch for error in missing)])
-    if not len(graph.edges):
-        return whole
-    again, to_added = [np.zeros((0, 2, 3))], [np.zeros((0, 3))]
-    added_nodes = [np.zeros(0, dtype=np.int64)]
-    for error in surplus:
-        ends, sides = np.array(error.ends).reshape(-1, 3), np.array(error.sides)
-        for side in np.unique(sides):
-            first, *others = ends[sides == side]
-            again += [np.array([[first, other]]) for other in others]
-    count = len(graph)
-    for error in missing:
-        ends = np.array(error.ends).reshape(-1, 3)
-        to_added.append(ends)
-        added_nodes.append(count + np.asarray(KDTree(error.stretch.positions).query(ends)[1]))
-        count += len(error.stretch)
-    pairs, ends = np.concatenate(again), np.concatenate(to_added)
-    near = SegmentTree(graph).nearest(np.concatenate([pairs[:, 0], pairs[:, 1], ends]))
-    split = split_at(whole, near.edges, near.fractions)
-    one, two, three = np.split(split.nodes, [len(pairs), 2 * len(pairs)])
-    links = [np.stack([one, two], axis=1), np.stack([three, np.concatenate(added_nodes)], axis=1)]
-    edges = np.concatenate([split.graph.edges, *links])
-    return NeuriteGraph(split.graph.positions, edges[edges[:, 0] != edges[:, 1]])
+def _run_lengths(scores: BoardScores, truth: NeuriteGraph) -> np.ndarray:
+    return np.array([ratio(runs, truth.length) for runs in scores.runs.tolist()])
 
 
-def _without(pieces: NeuriteGraph, errors: Sequence[TracingError]) -> NeuriteGraph:
-    """The pieces without the cable of some errors."""
-    kept = pieces.edges[_owner(pieces, errors) < 0]
-    return NeuriteGraph(pieces.positions, kept, pieces.radii, pieces.kinds)
+def _connectivities(scores: BoardScores, truth: NeuriteGraph) -> np.ndarray:
+    tree = truth.components[truth.edges[:, 0]]
+    pairs = float((np.bincount(tree, weights=truth.lengths) ** 2).sum())
+    if not pairs:
+        return np.full(len(scores.kept), np.nan)
+    return 2 * scores.kept / (pairs + scores.joined)
 
 
-def _owner(pieces: NeuriteGraph, errors: Sequence[TracingError]) -> np.ndarray:
-    """(E,) number of the error that a piece is cable of, or -1; their cable is the same pieces."""
-    middles = pieces.positions[pieces.edges].mean(axis=1)
-    gone = [error.stretch.positions[error.stretch.edges].mean(axis=1) for error in errors]
-    if not gone or not len(middles):
-        return np.full(len(middles), -1)
-    apart, nearest = KDTree(np.concatenate(gone)).query(middles)
-    number = np.repeat(np.arange(len(gone)), [len(part) for part in gone])
-    return np.where(apart <= 1e-9, number[nearest], -1)
-
-
-class _Board:
+def _board(
+    truth: NeuriteGraph, predicted: NeuriteGraph, errors: TracingErrors, merge_length: float
+) -> Board:
     """Fragments of the tracing, the truth on each, and which of them each error joins."""
+    found = errors.errors
+    bridges = [error.pieces for error in found if error.kind == "bridge"]
+    fragments, _ = cut_out(predicted, bridges, step=errors.step)
+    count = int(fragments.components.max(initial=-1)) + 1  # each error may be one more
+    places = np.array([error.position for error in found]).reshape(-1, 3)
+    ends = np.array([end for error in found for end in error.ends]).reshape(-1, 3)
+    at = np.cumsum([0, *(len(error.ends) for error in found)])
+    fragment_of_end = nearest_components(ends, fragments, errors.tolerance)
+    tree = nearest_components(places, truth, errors.tolerance).tolist()
+    always, until, since, added = [], [], [], []
+    for k, error in enumerate(found):
+        touched = fragment_of_end[at[k] : at[k + 1]]
+        if error.kind == "bridge":
+            sides = np.array(error.sides)
+            groups = [touched[(sides == side) & (touched >= 0)] for side in np.unique(sides)]
+            groups = [np.unique(group).tolist() for group in groups if len(group)]
+            always += [(group[0], other) for group in groups for other in group[1:]]
+            until += [(k, count + k, group[0]) for group in groups]
+        elif error.kind in OF_TRUTH:
+            added.append((k, tree[k], count + k, error.stretch.length))
+            since += [(k, count + k, other) for other in np.unique(touched[touched >= 0]).tolist()]
+    cable, replaced = _cable(truth, fragments, errors)
+    return Board(count + len(found), always, until, since, cable, replaced, added, merge_length)
 
-    def __init__(
-        self,
-        truth: NeuriteGraph,
-        predicted: NeuriteGraph,
-        errors: TracingErrors,
-        merge_length: float,
-    ) -> None:
-        bridges = [error for error in errors.errors if error.kind == "bridge"]
-        missing = [k for k, error in enumerate(errors.errors) if error.kind in OF_TRUTH]
-        fragments = _without(split_long_edges(predicted, errors.step).graph, bridges)
-        pieces = split_long_edges(truth, errors.step).graph
-        label = nearest_components(pieces.positions, fragments, errors.tolerance)
-        one, two = label[pieces.edges].T
-        same = (one == two) & (one >= 0)
-        owner = _owner(pieces, [errors.errors[k] for k in missing])
-        owner = np.append(missing, -1).astype(np.int64)[owner[same]]
-        tree = pieces.components[pieces.edges[same, 0]].astype(np.int64)
-        rows, row = np.unique(
-            np.stack([tree, one[same], owner], axis=1), axis=0, return_inverse=True
-        )
-        self._tree, self._fragment, self._owner = rows.T
-        self._length = np.bincount(row.ravel(), pieces.lengths[same], minlength=len(rows))
-        self._fragments = int(fragments.components.max(initial=-1)) + 1
-        self._truth_length, self._merge_length = truth.length, merge_length
-        count = len(errors.errors)
-        self._count = self._fragments + count  # each error may be a fragment of its own
-        self._own = self._fragments + np.arange(count)
-        self._cable = np.zeros(count)
-        self._cable_tree = np.zeros(count, dtype=np.int64)
-        # Joins between fragments: for good, by bridges until repaired, by repairs.
-        self._always: list[tuple[int, int]] = []
-        self._until: list[tuple[int, int, int]] = []
-        self._from: list[tuple[int, int, int]] = []
-        ends = np.array([end for error in errors.errors for end in error.ends]).reshape(-1, 3)
-        places = np.array([error.position for error in errors.errors]).reshape(-1, 3)
-        fragment_of_end = nearest_components(ends, fragments, errors.tolerance)
-        tree_of_place = nearest_components(places, truth, errors.tolerance)
-        last = np.cumsum([len(error.ends) for error in errors.errors])
-        for k, error in enumerate(errors.errors):
-            touched = fragment_of_end[last[k] - len(error.ends) : last[k]]
-            own = int(self._own[k])
-            if error.kind == "bridge":
-                sides = np.array(error.sides)
-                groups = [touched[(sides == side) & (touched >= 0)] for side in np.unique(sides)]
-                self._always += [(int(g[0]), int(f)) for g in groups for f in g[1:]]
-                self._until += [(k, own, int(group[0])) for group in groups if len(group)]
-            elif error.kind in OF_TRUTH:
-                self._cable[k] = error.stretch.length
-                self._cable_tree[k] = tree_of_place[k]
-                self._from += [(k, own, int(f)) for f in touched[touched >= 0]]
 
-    def run_length(self, fixed: np.ndarray) -> float:
-        """Expected run length when the marked errors are repaired, µm; NaN without truth."""
-        joins = [(a, b) for k, a, b in self._until if not fixed[k]]
-        joins += [(a, b) for k, a, b in self._from if fixed[k]] + self._always
-        one, two = np.array(joins, dtype=np.int64).reshape(-1, 2).T
-        table = coo_array((np.ones(len(one)), (one, two)), shape=(self._count, self._count))
-        group = connected_components(table, directed=False)[1].astype(np.int64)
-        # The cable that a repair adds takes the place of what the truth had there before.
-        stays = ~np.append(fixed, False)[self._owner]
-        tree = np.append(self._tree[stays], self._cable_tree[fixed])
-        where = np.append(group[self._fragment[stays]], group[self._own[fixed]])
-        length = np.append(self._length[stays], self._cable[fixed])
-        keys, row = np.unique(tree * self._count + where, return_inverse=True)
-        runs = np.bincount(row, weights=length, minlength=len(keys))
-        lies = runs >= max(self._merge_length, 1e-12)
-        trees = np.bincount(keys[lies] % self._count, minlength=self._count)
-        merged = trees[keys % self._count] > 1
-        return ratio(float((runs[~merged] ** 2).sum()), self._truth_length)
+def _cable(
+    truth: NeuriteGraph, fragments: NeuriteGraph, errors: TracingErrors
+) -> tuple[list[tuple[int, int, float]], list[tuple[int, int, int, float]]]:
+    """Tree, fragment and µm of all cable of the truth on a fragment; of what errors own apart.
+
+    What an error owns, and the repair replaces, has its number in front.
+    """
+    pieces = split_long_edges(truth, errors.step).graph
+    owner = np.full(len(pieces.edges), -1, dtype=np.int64)
+    for k, error in enumerate(errors.errors):
+        if error.kind in OF_TRUTH:
+            owner[error.pieces] = k
+    label = nearest_components(pieces.positions, fragments, errors.tolerance)
+    heads, tails = pieces.edges.T
+    same = np.flatnonzero((label[heads] == label[tails]) & (label[heads] >= 0))
+    tree, label, owner = pieces.components[heads[same]], label[heads[same]], owner[same] + 1
+    labels, owners = int(label.max(initial=0)) + 1, len(errors.errors) + 1
+    keys = (tree.astype(np.int64) * labels + label) * owners + owner
+    keys, row = np.unique(keys, return_inverse=True)
+    length = np.bincount(row, weights=pieces.lengths[same], minlength=len(keys)).tolist()
+    rows = np.stack([keys % owners - 1, keys // owners // labels, keys // owners % labels], axis=1)
+    table = [(*entry, um) for entry, um in zip(rows.tolist(), length, strict=True)]
+    return [entry[1:] for entry in table if entry[0] < 0], [e for e in table if e[0] >= 0]

@@ -34,7 +34,7 @@ from scipy.sparse.csgraph import connected_components
 
 from topodelin.graphs.centreline_quality import SLACK
 from topodelin.graphs.checks import check_not_negative, check_positive, json_ready, ratio
-from topodelin.graphs.edge_splitting import split_long_edges
+from topodelin.graphs.matching import Matching, match
 from topodelin.graphs.nearest import SegmentTree
 from topodelin.graphs.neurite_graph import NetworkxGraph, NeuriteGraph, as_neurite_graph
 
@@ -163,10 +163,23 @@ def expected_run_length(
     step = tolerance / 4 if step is None else step
     merge_length = 4 * tolerance if merge_length is None else merge_length
     check_positive(tolerance=tolerance, step=step)
-    pieces = split_long_edges(truth, step).graph
-    labels = nearest_components(pieces.positions, predicted, tolerance) + 1
+    matching = match(truth, predicted, tolerance=tolerance, step=step)
+    return run_length_of_matching(matching, merge_length, merge_nodes, contiguous)
+
+
+def run_length_of_matching(
+    matching: Matching, merge_length: float, merge_nodes: int = 0, contiguous: bool = False
+) -> ExpectedRunLength:
+    """Expected run length of a truth that was matched to a tracing."""
     return _run_lengths(
-        pieces, labels, float(merge_length), merge_nodes, contiguous, float(tolerance), float(step)
+        matching.pieces,
+        matching.trees,
+        matching.components + 1,
+        float(merge_length),
+        merge_nodes,
+        contiguous,
+        matching.tolerance,
+        matching.step,
     )
 
 
@@ -192,7 +205,8 @@ def run_length_of_labels(
             f"`labels` must hold one integer for each of {len(truth)} nodes, "
             f"got {labels.dtype} of shape {labels.shape}"
         )
-    return _run_lengths(truth, labels, float(merge_length), merge_nodes, contiguous)
+    trees = truth.components.astype(np.int64)
+    return _run_lengths(truth, trees, labels, float(merge_length), merge_nodes, contiguous)
 
 
 def labels_at_nodes(
@@ -237,6 +251,7 @@ def nearest_components(
 
 def _run_lengths(
     graph: NeuriteGraph,
+    tree: np.ndarray,
     labels: np.ndarray,
     merge_length: float,
     merge_nodes: int,
@@ -244,7 +259,7 @@ def _run_lengths(
     tolerance: float = float("nan"),
     step: float = float("nan"),
 ) -> ExpectedRunLength:
-    """The classes of the edges and the sums, from labels at the nodes."""
+    """The classes of the edges and the sums, from the tree and the label of each node."""
     check_not_negative(merge_length=merge_length, merge_nodes=merge_nodes)
     names, label = np.unique(labels, return_inverse=True)
     count, length = len(names), graph.lengths
@@ -254,7 +269,6 @@ def _run_lengths(
     same = ~omitted & ~split
 
     # Each tree of the truth holds some labels: one row for each such pair.
-    tree = graph.components.astype(np.int64)
     nodes = np.flatnonzero((names[label] != 0) & (graph.degrees > 0))
     pairs, pair_of = np.unique(tree[nodes] * count + label[nodes], return_inverse=True)
     pair_of_node = np.zeros(len(graph), dtype=np.int64)

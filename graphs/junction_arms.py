@@ -172,7 +172,8 @@ def _clusters(graph: NeuriteGraph, arm_length: float, radius: float) -> _Cluster
     edges, along = contracted.on_edges(chain, np.where(backward, lengths[chain] - way, way))
     one, two = graph.positions[graph.edges[edges]].transpose(1, 0, 2)
     vectors = one + along[:, None] * (two - one) - middles[owner]
-    return _Clusters(middles, [vectors[owner == c] for c in range(len(numbers))])
+    order, arms = np.argsort(owner, kind="stable"), np.bincount(owner, minlength=len(numbers))
+    return _Clusters(middles, np.split(vectors[order], np.cumsum(arms))[: len(numbers)])
 
 
 def _fit(truth: np.ndarray, predicted: np.ndarray) -> tuple[float, float]:

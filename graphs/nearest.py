@@ -8,7 +8,7 @@ from scipy.spatial import KDTree
 from topodelin.graphs.neurite_graph import NetworkxGraph, NeuriteGraph, as_neurite_graph
 
 TIE = 3e-14  # µm, rounding; of places as near the one on the edge with the lowest number is taken
-BLOCK = 1 << 19  # candidate pairs held at once: a few tens of megabytes
+BLOCK = 1 << 16  # candidate pairs held at once, so that they stay in the cache
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -89,10 +89,11 @@ class SegmentTree:
         found = piece < len(self._edge)
         piece = np.where(found, piece, 0)
         offset = points[:, None, :] - self._start[piece]
-        squared = self._squared[piece]
-        along = np.einsum("nkd,nkd->nk", offset, self._vector[piece])
+        squared, vector = self._squared[piece], self._vector[piece]
+        along = np.einsum("nkd,nkd->nk", offset, vector)
         along = np.clip(along / np.where(squared > 0, squared, 1.0), 0.0, 1.0)
-        gap = np.linalg.norm(offset - along[..., None] * self._vector[piece], axis=2)
+        offset -= along[..., None] * vector
+        gap = np.sqrt(np.einsum("nkd,nkd->nk", offset, offset))
         gap[~found] = np.inf
         tied = gap <= gap.min(axis=1, keepdims=True) + TIE
         best = np.where(tied, piece, len(self._edge)).argmin(axis=1)

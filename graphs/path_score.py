@@ -7,6 +7,9 @@ most `slack` longer. With the lengths $l_k$ of the runs of kept pieces on a path
 path scores $\sum_k l_k^2 / L^2$: the chance that two random points of it are still joined. Recall
 is the mean over the paths of the truth, precision over those of the tracing.
 
+Paths, and pieces of equal length along them, are those of the shape of the graph (`fixed_order`):
+how nodes are numbered and placed along a branch plays no role.
+
 The score sees interruptions, spurs and false bridges. It is partly blind to closed loops, and to
 branches drawn twice.
 
@@ -16,17 +19,19 @@ References:
     is taken away before the next path; here it stays, so that the order of paths plays no role.
 """
 
+import random
 from dataclasses import dataclass
 
 import numpy as np
 
 from topodelin.graphs.centreline_quality import SLACK
 from topodelin.graphs.checks import check_not_negative, check_positive, json_ready, ratio
-from topodelin.graphs.contraction import ContractedGraph, contract
-from topodelin.graphs.edge_splitting import split_long_edges
+from topodelin.graphs.contraction import ContractedGraph
+from topodelin.graphs.fixed_order import EvenPoints, even_points, in_fixed_order, points_on
 from topodelin.graphs.local_paths import LocalPaths
 from topodelin.graphs.nearest import SegmentTree
 from topodelin.graphs.neurite_graph import NetworkxGraph, NeuriteGraph, as_neurite_graph
+from topodelin.graphs.random_paths import random_paths
 
 
 @dataclass(frozen=True)
@@ -94,7 +99,7 @@ def path_score(
     tolerance: float,
     slack: float | None = None,
     step: float | None = None,
-    repeats: int = 20,
+    repeats: int = 10,
     seed: int = 0,
 ) -> PathScore:
     """Compare two graphs along their paths.
@@ -106,7 +111,8 @@ def path_score(
         slack: how much longer the path along the other graph may be, µm; twice the tolerance by
             default.
         step: longest piece of a path that is judged as a whole, µm; half the tolerance by default.
-        repeats: how often each graph is cut into paths at random; the mean is taken.
+        repeats: how often each graph is cut into paths at random; the mean is taken. Chance plays
+            little role in graphs with thousands of branches: there a few are enough.
         seed: of the random cuts.
     """
     check_positive(tolerance=tolerance)
@@ -116,9 +122,9 @@ def path_score(
     check_not_negative(slack=slack)
     if repeats < 1:
         raise ValueError(f"`repeats` must be a number from 1 up, got {repeats}")
-    truth, predicted = as_neurite_graph(truth), as_neurite_graph(predicted)
-    one = _scores(truth, predicted, tolerance, slack, step, repeats, seed)
-    two = _scores(predicted, truth, tolerance, slack, step, repeats, seed)
+    here, there = (in_fixed_order(as_neurite_graph(graph)) for graph in (truth, predicted))
+    one = _scores(here, there.graph, tolerance, slack, step, repeats, seed)
+    two = _scores(there, here.graph, tolerance, slack, step, repeats, seed)
     return PathScore(
         len(one),
         float(one.sum()),
@@ -132,7 +138,7 @@ def path_score(
 
 
 def _scores(
-    graph: NeuriteGraph,
+    chains: ContractedGraph,
     other: NeuriteGraph,
     tolerance: float,
     slack: float,
@@ -141,118 +147,87 @@ def _scores(
     seed: int,
 ) -> np.ndarray:
     """The score of each path of each repeat."""
-    pieces = split_long_edges(graph, step).graph
-    kept = _kept(pieces, other, tolerance, slack)
-    contracted = contract(pieces)
-    bounds = np.searchsorted(
-        contracted.chain[contracted.by_place], np.arange(len(contracted.lengths) + 1)
+    points = even_points(chains, step)
+    kept = _kept(chains, points, other, tolerance, slack)
+    runs = _runs(points, kept)
+    rng = random.Random(seed)  # faster than numpy for many small draws
+    return np.array(
+        [_score(runs, path) for _ in range(repeats) for path in random_paths(chains, rng)]
     )
-    rng = np.random.default_rng(seed)
-    scores = []
-    for _ in range(repeats):
-        for path in _random_paths(contracted, rng):
-            edges = [
-                contracted.by_place[bounds[chain] : bounds[chain + 1]][:: -1 if turned else 1]
-                for chain, turned in path
-            ]
-            scores.append(_score(pieces.lengths, kept, np.concatenate(edges)))
-    return np.array(scores)
 
 
-def _kept(pieces: NeuriteGraph, other: NeuriteGraph, tolerance: float, slack: float) -> np.ndarray:
-    """(E,) whether the other graph joins the places nearest to the two ends of each edge."""
-    nearest = SegmentTree(other).nearest(pieces.positions, limit=tolerance + SLACK)
-    start, end = pieces.edges.T
-    there = np.flatnonzero((nearest.edges[start] >= 0) & (nearest.edges[end] >= 0))
-    one, two = start[there], end[there]
+def _kept(
+    chains: ContractedGraph,
+    points: EvenPoints,
+    other: NeuriteGraph,
+    tolerance: float,
+    slack: float,
+) -> np.ndarray:
+    """(K,) whether the other graph joins the places nearest to a point and the one after it.
+
+    The last point of each chain has none after it and counts as kept.
+    """
+    places = points_on(chains, points.chain, points.way)
+    nearest = SegmentTree(other).nearest(places, limit=tolerance + SLACK)
+    one = np.flatnonzero(points.chain[:-1] == points.chain[1:])
+    kept = np.ones(len(places), dtype=bool)
+    kept[one] = False
+    one = one[(nearest.edges[one] >= 0) & (nearest.edges[one + 1] >= 0)]
     lengths = LocalPaths(other).lengths(
         nearest.edges[one],
         nearest.fractions[one],
-        nearest.edges[two],
-        nearest.fractions[two],
-        pieces.lengths[there] + slack,
+        nearest.edges[one + 1],
+        nearest.fractions[one + 1],
+        points.steps[points.chain[one]] + slack,
     )
-    kept = np.zeros(len(pieces.edges), dtype=bool)
-    kept[there] = np.isfinite(lengths)
+    kept[one] = np.isfinite(lengths)
     return kept
 
 
-def _score(lengths: np.ndarray, kept: np.ndarray, edges: np.ndarray) -> float:
-    """Sum of the squared lengths of the runs of kept edges over the squared length of all."""
-    run = np.cumsum(~kept[edges])
-    runs = np.bincount(run[kept[edges]], weights=lengths[edges[kept[edges]]])
-    whole = lengths[edges].sum()
-    return min(1.0, float((runs**2).sum() / whole**2)) if whole else 1.0
+@dataclass(frozen=True, eq=False, slots=True)
+class _Runs:
+    """The runs of kept pieces of each chain, as lists.
+
+    Args:
+        lengths: µm of the chains.
+        heads, tails: of the runs that begin and end with the chain; all of it where all is kept.
+        inner: sum of the squared lengths of the other runs.
+    """
+
+    lengths: list[float]
+    heads: list[float]
+    tails: list[float]
+    inner: list[float]
 
 
-def _random_paths(
-    contracted: ContractedGraph, rng: np.random.Generator
-) -> list[list[tuple[int, bool]]]:
-    """Cut a graph into paths, lists of chains and whether each is walked against its direction."""
-    ends = contracted.ends.tolist()
-    left: list[set[int]] = [set() for _ in contracted.nodes]
-    for chain, pair in enumerate(ends):
-        for node in pair:
-            left[node].add(chain)
-    paths = []
-    starts = rng.permutation(len(left)).tolist()
-    tips = [node for node in starts if _is_tip(node, left, ends)]
-    while starts:
-        if not tips:  # only closed loops are left
-            node = starts[-1]
-            if not left[node]:
-                starts.pop()
-                continue
-        else:
-            at = int(rng.integers(len(tips)))
-            node, tips[at] = tips[at], tips[-1]
-            tips.pop()
-            if not _is_tip(node, left, ends):
-                continue
-        path = _walk(node, left, ends, rng)
-        paths.append(path)
-        for chain, _ in path:
-            for end in ends[chain]:
-                left[end].discard(chain)
-        touched = {end for chain, _ in path for end in ends[chain]}
-        tips += sorted(end for end in touched if _is_tip(end, left, ends))
-    return paths
+def _runs(points: EvenPoints, kept: np.ndarray) -> _Runs:
+    count, steps = len(points.steps), points.steps
+    pieces = np.diff(points.first) - 1
+    lost = np.flatnonzero(~kept)
+    chain = points.chain[lost]
+    rank = lost - points.first[chain]
+    new = np.ones(len(lost), dtype=bool)
+    new[1:] = chain[1:] != chain[:-1]
+    old = np.roll(new, -1)  # the last lost piece of its chain
+    heads, tails, inner = steps * pieces, steps * pieces, np.zeros(count)
+    heads[chain[new]] = (rank * steps[chain])[new]
+    tails[chain[old]] = ((pieces[chain] - 1 - rank) * steps[chain])[old]
+    between = np.flatnonzero(~new)
+    runs = (rank[between] - rank[between - 1] - 1) * steps[chain[between]]
+    np.add.at(inner, chain[between], runs**2)
+    return _Runs((steps * pieces).tolist(), heads.tolist(), tails.tolist(), inner.tolist())
 
 
-def _is_tip(node: int, left: list[set[int]], ends: list[list[int]]) -> bool:
-    if len(left[node]) != 1:
-        return False
-    (chain,) = left[node]
-    return ends[chain][0] != ends[chain][1]
-
-
-def _walk(
-    start: int, left: list[set[int]], ends: list[list[int]], rng: np.random.Generator
-) -> list[tuple[int, bool]]:
-    """From a node along random branches to an endpoint; where there is none, as far as it goes."""
-    seen = {start}
-    path: list[tuple[int, bool]] = []
-    longest: list[tuple[int, bool]] = []
-    stack = [(start, rng.permutation(sorted(left[start])).tolist())]
-    while stack:
-        node, choices = stack[-1]
-        if not choices:
-            if len(path) > len(longest):
-                longest = list(path)
-            stack.pop()
-            if path:
-                path.pop()
+def _score(runs: _Runs, path: list[tuple[int, bool]]) -> float:
+    """Sum of the squared lengths of the runs of kept pieces over the squared length of all."""
+    squares = run = whole = 0.0
+    for chain, turned in path:
+        length, head, tail = runs.lengths[chain], runs.heads[chain], runs.tails[chain]
+        whole += length
+        if head == length:
+            run += length
             continue
-        chain = choices.pop()
-        turned = ends[chain][1] == node
-        onward = ends[chain][0] if turned else ends[chain][1]
-        if onward in seen:
-            if not longest:
-                longest = [*path, (chain, turned)]
-            continue
-        seen.add(onward)
-        path.append((chain, turned))
-        if len(left[onward]) == 1:
-            return path
-        stack.append((onward, rng.permutation(sorted(left[onward] - {chain})).tolist()))
-    return longest
+        head, tail = (tail, head) if turned else (head, tail)
+        squares += (run + head) ** 2 + runs.inner[chain]
+        run = tail
+    return min(1.0, (squares + run**2) / whole**2) if whole else 1.0

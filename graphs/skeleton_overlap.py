@@ -21,6 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from topodelin.graphs.betti import as_mask
 from topodelin.graphs.checks import json_ready, ratio
 
 
@@ -85,9 +86,9 @@ def skeleton_overlap(
         predicted: the same shape.
         truth_skeleton, predicted_skeleton: the same shape; thinned from the masks by default.
     """
-    truth, predicted = _mask(truth, "truth"), _mask(predicted, "predicted")
+    truth, predicted = as_mask(truth, "truth"), as_mask(predicted, "predicted")
     skeletons = [
-        _thin(mask) if skeleton is None else _mask(skeleton, f"{name}_skeleton")
+        _thin(mask) if skeleton is None else as_mask(skeleton, f"{name}_skeleton")
         for mask, skeleton, name in (
             (truth, truth_skeleton, "truth"),
             (predicted, predicted_skeleton, "predicted"),
@@ -108,13 +109,6 @@ def skeleton_overlap(
         int(skeletons[1].sum()),
         int((skeletons[1] & truth).sum()),
     )
-
-
-def _mask(values: np.ndarray, name: str) -> np.ndarray:
-    mask = np.asarray(values) != 0
-    if mask.ndim not in (2, 3):
-        raise ValueError(f"`{name}` must be (y, x) or (z, y, x), got shape {mask.shape}")
-    return mask
 
 
 def _thin(mask: np.ndarray) -> np.ndarray:

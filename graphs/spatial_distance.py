@@ -15,13 +15,14 @@ References:
     biological image data sets. Nature Biotechnology 28, 2010.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from topodelin.graphs.checks import check_not_negative, check_positive, json_ready, ratio
 from topodelin.graphs.nearest import SegmentTree
 from topodelin.graphs.neurite_graph import NetworkxGraph, NeuriteGraph, as_neurite_graph
+from topodelin.graphs.pooling import maximum, pooled_by
 
 BLOCK = 1 << 20  # points held at once
 
@@ -42,7 +43,7 @@ class DirectedDistance:
     distance: float
     far_points: int
     far_distance: float
-    largest: float
+    largest: float = field(metadata=pooled_by(maximum))
 
     @property
     def mean(self) -> float:

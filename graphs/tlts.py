@@ -16,25 +16,44 @@ References:
     the fewest nodes; here all pairs are judged, and paths are shortest in µm.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from topodelin.graphs.centreline_quality import SLACK
 from topodelin.graphs.checks import check_not_negative, check_positive, json_ready, ratio
+from topodelin.graphs.compared_paths import (
+    ControlPaths,
+    Starts,
+    check_starts,
+    control_paths,
+    ratio_error,
+)
 from topodelin.graphs.contraction import contract
-from topodelin.graphs.control_points import ControlPoints, compared_paths, control_points
 from topodelin.graphs.neurite_graph import NetworkxGraph, NeuriteGraph
 from topodelin.graphs.path_distances import NodeDistances
+from topodelin.graphs.pooling import error_of_mean_over, pooled_by
 
 
 @dataclass(frozen=True)
 class PathShares:
-    """Paths of one graph by what became of them in the other; each is counted from both ends."""
+    """Paths of one graph by what became of them in the other; each is counted from both ends.
+
+    Args:
+        correct, too_long, too_short, infeasible: numbers of paths.
+        points: control points.
+        starts: how many of them the paths started from.
+        standard_error: of `correct_share`, from the spread between starts; 0 where all were used,
+            NaN for a single one.
+    """
 
     correct: int
     too_long: int
     too_short: int
     infeasible: int
+    points: int
+    starts: int
+    standard_error: float = field(metadata=pooled_by(error_of_mean_over("paths")))
 
     @property
     def paths(self) -> int:
@@ -87,12 +106,18 @@ class PathLengthAgreement:
                 "tlts_too_long": self.truth_paths.too_long_share,
                 "tlts_too_short": self.truth_paths.too_short_share,
                 "tlts_infeasible": self.truth_paths.infeasible_share,
+                "tlts_standard_error": self.truth_paths.standard_error,
                 "tlts_paths": self.truth_paths.paths,
+                "tlts_points": self.truth_paths.points,
+                "tlts_starts": self.truth_paths.starts,
                 "tlts_predicted_correct": self.predicted_paths.correct_share,
                 "tlts_predicted_too_long": self.predicted_paths.too_long_share,
                 "tlts_predicted_too_short": self.predicted_paths.too_short_share,
                 "tlts_predicted_infeasible": self.predicted_paths.infeasible_share,
+                "tlts_predicted_standard_error": self.predicted_paths.standard_error,
                 "tlts_predicted_paths": self.predicted_paths.paths,
+                "tlts_predicted_points": self.predicted_paths.points,
+                "tlts_predicted_starts": self.predicted_paths.starts,
                 "tolerance_um": self.tolerance,
                 "interval_um": self.interval,
                 "min_path_um": self.min_path,
@@ -109,7 +134,7 @@ def tlts(
     interval: float | None = 20.0,
     min_path: float = 0.0,
     slack: float = 0.05,
-    starts: int | None = None,
+    starts: Starts = None,
 ) -> PathLengthAgreement:
     """Judge the paths between control points, in both directions.
 
@@ -121,19 +146,20 @@ def tlts(
         interval: distance of the control points along a neurite, µm; None takes the nodes.
         min_path: shorter paths are not judged, µm.
         slack: relative difference of length that is still correct.
-        starts: number of control points, evenly spread, that paths start from; all by default.
+        starts: number of control points, evenly spread, that paths start from, or "all"; by
+            default all where that makes at most 25 million paths, else a part of at least 1000
+            and a standard error, as in `apls`.
 
     Without truth the shares of its paths are NaN; without a tracing all paths are infeasible.
     """
     check_positive(tolerance=tolerance, **({} if interval is None else {"interval": interval}))
     check_not_negative(min_path=min_path, slack=slack)
-    if starts is not None and starts < 1:
-        raise ValueError(f"`starts` must be at least 1, or None for all, got {starts}")
+    check_starts(starts)
     there, back = (NodeDistances(contract(graph)) for graph in (truth, predicted))
     shares = []
     for one, other in ((there, back), (back, there)):
-        points = control_points(one.contracted, interval)
-        shares.append(_shares(one, points, other, tolerance, min_path, slack, starts))
+        paths = control_paths(one, other, interval=interval, tolerance=tolerance)
+        shares.append(_shares(paths, paths.starts(starts), min_path, slack))
     return PathLengthAgreement(
         *shares,
         tolerance=float(tolerance),
@@ -144,21 +170,21 @@ def tlts(
 
 
 def _shares(
-    source: NodeDistances,
-    points: ControlPoints,
-    other: NodeDistances,
-    tolerance: float,
-    min_path: float,
-    slack: float,
-    starts: int | None,
+    paths: ControlPaths, starts: np.ndarray | None, min_path: float, slack: float
 ) -> PathShares:
-    counts = np.zeros(4, dtype=np.int64)
-    for block in compared_paths(source, points, other, tolerance=tolerance, starts=starts):
-        judged = np.isfinite(block.expected) & (block.expected >= max(min_path, 1e-9))
-        expected, found = block.expected[judged], block.found[judged]
-        lost = np.isinf(found)
-        longer = ~lost & (found > expected * (1 + slack) + 1e-9)
-        shorter = found < expected * (1 - slack) - 1e-9
-        rest = len(found) - lost.sum() - longer.sum() - shorter.sum()
-        counts += [rest, longer.sum(), shorter.sum(), lost.sum()]
-    return PathShares(*counts.tolist())
+    points = len(paths)
+    kinds = [np.zeros((4, 0), dtype=np.int64)]
+    for block in paths.compared(starts):
+        expected, found = block.expected, block.found
+        judged = np.isfinite(expected) & (expected >= max(min_path, SLACK))
+        lost = judged & np.isinf(found)
+        longer = judged & (found > expected * (1 + slack) + SLACK) & ~lost
+        shorter = judged & (found < expected * (1 - slack) - SLACK)
+        kinds.append(np.stack([part.sum(axis=1) for part in (judged, longer, shorter, lost)]))
+    judged, longer, shorter, lost = np.concatenate(kinds, axis=1)
+    correct = judged - longer - shorter - lost
+    used = points if starts is None else len(starts)
+    error = 0.0 if starts is None else ratio_error(correct, judged, points)
+    times = 2 if starts is None else 1  # each path is counted from both of its ends
+    counts = (int(times * part.sum()) for part in (correct, longer, shorter, lost))
+    return PathShares(*counts, points=points, starts=used, standard_error=error)

@@ -6,10 +6,12 @@ import numpy as np
 
 from topodelin.graphs.apls import PathLengthSimilarity, apls
 from topodelin.graphs.betti import BettiErrors, betti_errors
-from topodelin.graphs.cable_connectivity import CableConnectivity, cable_connectivity
+from topodelin.graphs.cable_connectivity import CableConnectivity, connectivity_of_matching
 from topodelin.graphs.centreline_quality import CentrelineQuality, centreline_quality
-from topodelin.graphs.expected_run_length import ExpectedRunLength, expected_run_length
+from topodelin.graphs.compared_paths import Starts
+from topodelin.graphs.expected_run_length import ExpectedRunLength, run_length_of_matching
 from topodelin.graphs.find_errors import TracingErrors, find_errors
+from topodelin.graphs.matching import match
 from topodelin.graphs.neurite_graph import NetworkxGraph, NeuriteGraph, as_neurite_graph
 
 SUSPICIOUS_SCALE = 3.0  # larger by more than this: perhaps in another unit
@@ -54,15 +56,20 @@ class TracingScore:
     def table(self) -> str:
         """The numbers to read."""
         run, paths, cable = self.run_length, self.paths, self.connectivity
-        starts = paths.truth_paths
-        some = "" if starts.starts == starts.points else f", {starts.starts} starts"
+        kept, true = (
+            f"{share:.3f}" + (f" ± {part.standard_error:.3f}" if part.starts < part.points else "")
+            for share, part in (
+                (paths.truth_to_predicted, paths.truth_paths),
+                (paths.predicted_to_truth, paths.predicted_paths),
+            )
+        )
         lines = [
             f"connectivity  {cable.score:.3f}   connections kept {cable.kept:.3f}, "
             f"true {cable.true:.3f}",
             f"run length    {run.normalised:.3f}   {run.expected_run_length:.1f} µm of "
             f"{run.best_run_length:.1f}; {run.splits} splits, {run.mergers} mergers",
-            f"APLS          {paths.similarity:.3f}   paths of the truth "
-            f"{paths.truth_to_predicted:.3f}, of the tracing {paths.predicted_to_truth:.3f}{some}",
+            f"APLS          {paths.similarity:.3f}   paths of the truth {kept}, "
+            f"of the tracing {true}",
             "",
             f"{'errors':18}{'number':>8}{'per mm':>9}{'µm':>10}",
         ]
@@ -78,7 +85,7 @@ def score_tracing(
     *,
     tolerance: float,
     step: float | None = None,
-    starts: int | None = None,
+    starts: Starts = None,
 ) -> TracingScore:
     """Measure centreline quality, run length, APLS, cable connectivity, topology and errors.
 
@@ -87,18 +94,30 @@ def score_tracing(
         predicted: what is to be judged, µm.
         tolerance: how far apart the same neurite may lie in the two, µm.
         step: of the centreline quality, µm; the other metrics have their own.
-        starts: of `apls`; all control points by default.
+        starts: of `apls`; by default all control points of graphs that are not too large.
     """
     truth, predicted = as_neurite_graph(truth), as_neurite_graph(predicted)
     quality = centreline_quality(truth, predicted, tolerance=tolerance, step=step)
+    run_length, connectivity = _of_one_matching(truth, predicted, tolerance)
     return TracingScore(
         quality=quality,
-        run_length=expected_run_length(truth, predicted, tolerance=tolerance),
+        run_length=run_length,
         paths=apls(truth, predicted, tolerance=tolerance, starts=starts),
-        connectivity=cable_connectivity(truth, predicted, tolerance=tolerance),
+        connectivity=connectivity,
         topology=betti_errors(truth, predicted),
         errors=find_errors(truth, predicted, tolerance=tolerance),
         doubts=comparison_doubts(truth, predicted, quality),
+    )
+
+
+def _of_one_matching(
+    truth: NeuriteGraph, predicted: NeuriteGraph, tolerance: float
+) -> tuple[ExpectedRunLength, CableConnectivity]:
+    """`expected_run_length` and `cable_connectivity`, which match the graphs in the same way."""
+    matching = match(truth, predicted, tolerance=tolerance, step=tolerance / 4)
+    return (
+        run_length_of_matching(matching, merge_length=4 * tolerance),
+        connectivity_of_matching(matching),
     )
 
 

@@ -14,6 +14,8 @@ from typing import Literal
 
 import numpy as np
 
+COMPRESSED = {b"\x1f\x8b": "gzip", b"PK\x03\x04": "zip", b"BZh": "bzip2", b"\xfd7zXZ": "xz"}
+
 COLUMNS = ("id", "type", "x", "y", "z", "radius", "parent")
 
 
@@ -55,7 +57,7 @@ def read_rows(path: str | PathLike[str]) -> SwcRows:
     """Read the numbers of an SWC file.
 
     Raises:
-        SwcError: the file is empty, holds only comments, or is no text.
+        SwcError: the file is empty, holds only comments, or is no text; or it is a folder.
         OSError: it cannot be opened.
     """
     lines = _text(Path(path)).split("\n")
@@ -82,11 +84,16 @@ def numbered_fields(lines: list[str]) -> Iterator[tuple[int, list[str]]]:
 
 
 def _text(path: Path) -> str:
+    if path.is_dir():
+        raise SwcError(f"{path}: is a folder; give the SWC files in it one by one")
     data = path.read_bytes()
     if not data:
         raise SwcError(f"{path}, line 1: the file is empty (0 bytes); write or copy it again")
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise SwcError(f"{path}, line 1: the text is UTF-16; save it as UTF-8 or ASCII")
+    packed = next((name for start, name in COMPRESSED.items() if data.startswith(start)), None)
+    if packed:
+        raise SwcError(f"{path}, line 1: the file is compressed ({packed}); unpack it first")
     zero = data.find(b"\0")
     if zero >= 0:
         line = data.count(b"\n", 0, zero) + 1

@@ -7,13 +7,17 @@ and a break of one edge none at all.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from scipy.ndimage import binary_dilation, label
 
-from topodelin.graphs import NeuriteGraph
+from topodelin.graphs import NeuriteGraph, joined, split_long_edges
 
 UNIT = 4.0  # µm between characters
 TOLERANCE = 3.0  # µm
+SHAPE = (44, 116)  # pixels of 1 µm, (y, x), of an image that holds every drawing
+MARGIN = 4  # pixels beside the drawing
 
 RIGHT, LEFT, DOWN, UP = "-+<", "-+>", "|+", "|+"
 
@@ -37,6 +41,31 @@ def draw(text: str) -> NeuriteGraph:
     ]
     positions = np.array([(0, y, x) for y, x in cells], dtype=np.float64).reshape(-1, 3) * UNIT
     return NeuriteGraph(positions, np.array(right + down, dtype=np.int64))
+
+
+def lines(graph: NeuriteGraph) -> np.ndarray:
+    """The drawing as an image of lines one pixel wide; pixels are 1 µm."""
+    image = np.zeros(SHAPE, dtype=bool)
+    graph = graph.select(graph.degrees > 0)
+    pixels = np.rint(split_long_edges(graph, 1.0).graph.positions[:, 1:]).astype(int) + MARGIN
+    image[tuple(pixels.T)] = True
+    return image
+
+
+def mask(graph: NeuriteGraph) -> np.ndarray:
+    """The drawing as an image of lines three pixels wide: breaks of one edge stay open."""
+    return binary_dilation(lines(graph), np.ones((3, 3), dtype=bool))
+
+
+def coarse_mask(graph: NeuriteGraph) -> np.ndarray:
+    """Every third pixel of the mask, for metrics that are slow."""
+    return mask(graph)[1::3, 1::3]
+
+
+def labels(graph: NeuriteGraph) -> np.ndarray:
+    """The components of the mask, numbered from 1."""
+    found: Any = label(mask(graph), np.ones((3, 3)))
+    return found[0]
 
 
 @dataclass(frozen=True)
@@ -222,4 +251,16 @@ EVENTS = {
 """,
     ),
     "nothing": _event(TREE, ""),
+}
+# Not topology, and yet what some metrics see and others are blind to.
+SHIFT = np.array([1.0, 1.25, 0.0])  # µm, about half the tolerance; 1 pixel
+
+
+def _moved(graph: NeuriteGraph) -> NeuriteGraph:
+    return NeuriteGraph(graph.positions + SHIFT, graph.edges)
+
+
+EVENTS_OF_GEOMETRY = {
+    "shifted": Event(draw(TREE), _moved(draw(TREE))),
+    "drawn twice": Event(draw(TREE), joined([draw(TREE), _moved(draw(TREE))])),
 }

@@ -4,7 +4,6 @@ import json
 import math
 import re
 
-import networkx as nx
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -19,25 +18,15 @@ from tests.graphs.test_centreline_quality import (
     split_edges,
 )
 from tests.graphs.test_nearest import slow_distances
+from tests.graphs.test_path_distances import slow_paths
 from tests.shared_files import needs_shared, shared
 from topodelin.graphs import NeuriteGraph, PathLengthSimilarity, apls, split_at
 from topodelin.graphs.contraction import contract
 from topodelin.graphs.control_points import control_points
-from topodelin.graphs.path_distances import NodeDistances, PathDistances
 
 
 def of_event(name: str) -> PathLengthSimilarity:
     return apls(EVENTS[name].truth, EVENTS[name].predicted, tolerance=TOLERANCE)
-
-
-def slow_paths(graph: NeuriteGraph, nodes: np.ndarray) -> np.ndarray:
-    """(K, K) path lengths between nodes by networkx, infinite without a path."""
-    table = np.full((len(nodes), len(nodes)), np.inf)
-    ways = dict(nx.all_pairs_dijkstra_path_length(graph.to_networkx(), weight="length"))
-    for i, a in enumerate(nodes.tolist()):
-        for j, b in enumerate(nodes.tolist()):
-            table[i, j] = ways[a].get(b, np.inf)
-    return table
 
 
 def slow_direction(graph: NeuriteGraph, other: NeuriteGraph, tolerance: float) -> float:
@@ -107,30 +96,6 @@ def test_contraction_keeps_every_place(seed: int) -> None:
     np.testing.assert_allclose(along, fractions, atol=1e-9)
 
 
-@settings(max_examples=20)
-@given(seed=seeds)
-def test_distances_are_those_on_the_uncontracted_graph(seed: int) -> None:
-    graph = random_network(seed, extra=8)
-    rng = np.random.default_rng(seed)
-    edges, fractions = rng.integers(0, len(graph.edges), 12), rng.random(12).round(1)
-    edges[3] = -1
-    there = edges >= 0
-    split = split_at(graph, edges[there], fractions[there])
-    expected = np.full((12, 12), np.inf)
-    expected[np.ix_(there, there)] = slow_paths(split.graph, split.nodes)
-    found = PathDistances(NodeDistances(contract(graph)), edges, fractions)
-    np.testing.assert_allclose(found.from_places(np.arange(12)), expected, atol=1e-8)
-    np.testing.assert_allclose(found.from_places(np.array([7, 3])), expected[[7, 3]], atol=1e-8)
-
-
-def test_distances_are_the_same_when_the_table_is_not_held(monkeypatch: pytest.MonkeyPatch) -> None:
-    truth, predicted = random_network(1), moved_a_little(random_network(1), 2)
-    expected = apls(truth, predicted, tolerance=4.0)
-    monkeypatch.setattr("topodelin.graphs.path_distances.KEPT", 0)
-    monkeypatch.setattr("topodelin.graphs.control_points.BLOCK", 50)
-    assert apls(truth, predicted, tolerance=4.0).similarity == pytest.approx(expected.similarity)
-
-
 @settings(max_examples=15)
 @given(seed=seeds, tolerance=st.sampled_from([1.0, 5.0]))
 def test_similarities_are_those_of_the_definition(seed: int, tolerance: float) -> None:
@@ -198,17 +163,6 @@ def test_no_truth_is_undefined_and_no_tracing_is_the_worst() -> None:
     dot = NeuriteGraph(np.zeros((1, 3)), np.zeros((0, 2)))
     assert apls(fork(), dot, tolerance=3).similarity == 0
     assert apls(ring(), ring(), tolerance=1, interval=5).similarity == 1
-
-
-def test_a_part_of_the_starts_estimates_all_within_its_standard_error() -> None:
-    truth = random_network(3, count=200, extra=15)
-    predicted = moved_a_little(truth, 4, by=1.0)
-    every = apls(truth, predicted, tolerance=3.0, interval=4.0)
-    some = apls(truth, predicted, tolerance=3.0, interval=4.0, starts=60)
-    assert every.truth_paths.standard_error == 0 and some.truth_paths.starts == 60
-    assert 0 < some.truth_paths.standard_error < 0.05
-    error = abs(some.truth_to_predicted - every.truth_to_predicted)
-    assert error < 3 * some.truth_paths.standard_error
 
 
 def test_the_published_program_compares_short_paths_from_points_that_are_lost() -> None:

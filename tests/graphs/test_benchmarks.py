@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "speed_score.py"
 
 
@@ -17,16 +19,28 @@ def main_of(name: str) -> Callable[[list[str]], Any]:
     return runpy.run_path(str(SCRIPT.with_name(f"{name}.py")))["main"]
 
 
-def test_the_metrics_benchmark_answers_for_a_network_and_a_tree() -> None:
+def test_the_metrics_benchmark_answers_for_every_metric_as_its_slow_twin_does() -> None:
     records = main_of("speed_metrics")(["--toy"])
     answers = {(record["case"], record["metric"]): record["answer"] for record in records}
-    assert len(answers) == 12 and all(record["cpu_seconds"] >= 0 for record in records)
-    for case in ("network", "tree"):
+    assert len(answers) == len(records) == 16 + 17 + 1 + 5
+    assert all(record["cpu_seconds"] >= 0 for record in records)
+    for case in ("network", "forest"):
         assert 0.5 < answers[case, "apls"]["apls"] < 1
         assert answers[case, "centreline_quality"]["quality"] > 0.99
-        assert answers[case, "find_errors"]["gap"] >= 1
+        assert answers[case, "find_errors"]["counts"]["gap"] >= 1
     assert answers["network", "cable_connectivity"]["kept"] == 1  # a ring cut stays connected
-    assert answers["tree", "cable_connectivity"]["kept"] < 1
+    assert answers["forest", "cable_connectivity"]["kept"] < 1
+    twins = [record for record in records if record["case"] == "twin"]
+    assert [record["answer"] for record in twins] == pytest.approx(
+        [record["twin_answer"] for record in twins], abs=1e-9
+    )
+
+
+def test_a_metric_is_timed_in_a_process_of_its_own() -> None:
+    options = ["--nodes", "300", "--cases", "tree", "--metrics", "betti_errors"]
+    (record,) = main_of("speed_metrics")(options)
+    assert record["answer"] == {"truth": [1, 0], "predicted": [2, 0]}
+    assert 20 < record["peak_mib"] < 2000
 
 
 def test_the_picture_of_the_events_shows_what_the_metrics_see(tmp_path: Path) -> None:

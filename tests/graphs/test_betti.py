@@ -67,6 +67,8 @@ def test_wrong_masks_are_answered_in_one_line() -> None:
         mask_betti_errors(np.zeros((2, 3)), np.zeros((3, 2)))
     with pytest.raises(ValueError, match="got 1 dimensions"):
         mask_betti_numbers(np.zeros(3))
+    with pytest.raises(ValueError, match="`mask` must be without NaN, got 4 of them"):
+        mask_betti_numbers(np.full((2, 2), np.nan))
 
 
 @needs_shared

@@ -10,7 +10,13 @@ from hypothesis import given, settings
 from tests.graphs.drawings import EMPTY, chain, fork, random_forest, random_network, rotation, seeds
 from tests.graphs.events import EVENTS, TOLERANCE
 from tests.graphs.test_centreline_quality import moved_a_little, renumbered, split_edges
-from topodelin.graphs import CableConnectivity, NeuriteGraph, cable_connectivity, split_long_edges
+from topodelin.graphs import (
+    CableConnectivity,
+    NeuriteGraph,
+    cable_connectivity,
+    joined,
+    split_long_edges,
+)
 from topodelin.graphs.expected_run_length import nearest_components
 
 
@@ -39,6 +45,14 @@ def test_a_false_join_by_hand() -> None:
     result = of_event("bridge between trees")
     assert result.kept == 1 and result.true == pytest.approx(0.5)
     assert result.merge_bits == pytest.approx(1) and result.split_bits == 0
+
+
+def test_components_in_another_order_than_the_trees_change_nothing() -> None:
+    one, two = chain((0, 0, 0), (0, 0, 30)), chain((0, 50, 0), (0, 50, 10))
+    result = cable_connectivity(joined([one, two]), joined([two, one]), tolerance=1.0)
+    assert result.kept == pytest.approx(1) and result.true == pytest.approx(1)
+    assert result.kept_pairs == pytest.approx(30**2 + 10**2)
+    assert result.split_bits == pytest.approx(0) and result.merge_bits == pytest.approx(0)
 
 
 @settings(max_examples=15)

@@ -2,7 +2,9 @@
 
 import json
 import math
+from typing import Any
 
+import networkx as nx
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,16 +12,19 @@ from hypothesis import given, settings
 from tests.graphs.drawings import EMPTY, chain, fork, seeds
 from tests.graphs.events import EVENTS, TOLERANCE
 from tests.graphs.test_centreline_quality import golden_graph, moved_a_little
+from tests.graphs.test_repair import wrong_tracing
 from tests.shared_files import needs_shared, shared
 from topodelin.graphs import (
     ErrorCosts,
     NeuriteGraph,
+    cable_connectivity,
     error_costs,
     expected_run_length,
     find_errors,
     joined,
-    repaired,
 )
+from topodelin.graphs.repair import repaired
+from topodelin.graphs.repair_board import Board, Span, board_scores
 
 
 def promised_and_kept(
@@ -29,12 +34,18 @@ def promised_and_kept(
     errors = find_errors(truth, predicted, tolerance=tolerance)
     costs = error_costs(truth, predicted, errors)
     kept = [
-        expected_run_length(
-            truth, repaired(predicted, costs.errors[:k], step=errors.step), tolerance=tolerance
-        ).expected_run_length
+        run_length(truth, repaired(predicted, costs.errors[:k], step=errors.step), tolerance)
         for k in range(len(costs.errors) + 1)
     ]
     return costs, kept
+
+
+def run_length(truth: NeuriteGraph, predicted: NeuriteGraph, tolerance: float) -> float:
+    return expected_run_length(truth, predicted, tolerance=tolerance).expected_run_length
+
+
+def connectivity(truth: NeuriteGraph, predicted: NeuriteGraph, tolerance: float) -> float:
+    return cable_connectivity(truth, predicted, tolerance=tolerance).score
 
 
 @pytest.mark.parametrize("name", EVENTS)
@@ -102,6 +113,127 @@ def test_promises_about_random_trees_are_kept(seed: int) -> None:
     best = expected_run_length(truth, truth, tolerance=3.0).best_run_length
     assert kept == pytest.approx(costs.run_lengths, abs=0.03 * best)
     assert kept[-1] > 0.97 * best
+
+
+@settings(max_examples=4)
+@given(seed=seeds)
+def test_each_repair_of_random_trees_brings_what_it_promised_to_both_scores(seed: int) -> None:
+    truth, predicted = wrong_tracing(seed)
+    found = find_errors(truth, predicted, tolerance=3.0)
+    best = expected_run_length(truth, truth, tolerance=3.0).best_run_length
+    costs = error_costs(truth, predicted, found)
+    before = run_length(truth, predicted, 3.0), connectivity(truth, predicted, 3.0)
+    for error, um, share in zip(costs.errors, costs.costs, costs.connectivity_costs, strict=True):
+        mended = repaired(predicted, [error], step=found.step)
+        assert run_length(truth, mended, 3.0) - before[0] == pytest.approx(um, abs=0.02 * best)
+        assert connectivity(truth, mended, 3.0) - before[1] == pytest.approx(share, abs=0.02)
+
+
+@settings(max_examples=4)
+@given(seed=seeds)
+def test_the_k_worst_by_connectivity_bring_what_the_ranking_promised(seed: int) -> None:
+    truth, predicted = wrong_tracing(seed)
+    found = find_errors(truth, predicted, tolerance=3.0)
+    costs = error_costs(truth, predicted, found, by="connectivity")
+    assert list(costs.connectivity_costs) == sorted(costs.connectivity_costs, reverse=True)
+    steps = [
+        repaired(predicted, costs.errors[:k], step=found.step) for k in range(len(costs.errors) + 1)
+    ]
+    best = expected_run_length(truth, truth, tolerance=3.0).best_run_length
+    measured = [connectivity(truth, mended, 3.0) for mended in steps]
+    assert measured == pytest.approx(costs.connectivities, abs=0.02)
+    measured = [run_length(truth, mended, 3.0) for mended in steps]
+    assert measured == pytest.approx(costs.run_lengths, abs=0.02 * best)
+    assert costs.connectivities[-1] > 0.99
+
+
+def test_the_scores_rank_a_merger_and_a_gap_differently() -> None:
+    # A bridge between two neurites of 100 µm, which voids both for the run length, and a gap that
+    # halves a third of 140 µm.
+    truth = joined([chain((0, y, 0), (0, y, x)) for y, x in ((0, 100), (40, 100), (80, 140))])
+    halves = chain((0, 80, 0), (0, 80, 69)), chain((0, 80, 71), (0, 80, 140))
+    ladder = NeuriteGraph(
+        np.array([(0, y, x) for y in (0, 40) for x in (0, 50, 100)]),
+        np.array([(0, 1), (1, 2), (3, 4), (4, 5), (1, 4)]),
+    )
+    predicted = joined([ladder, *halves])
+    found = find_errors(truth, predicted, tolerance=3.0)
+    by_run = error_costs(truth, predicted, found)
+    assert [error.kind for error in by_run.errors] == ["bridge", "gap"]
+    # Squared cable: 2 x 100^2 of two neurites, together 200^2; 2 x 70^2 instead of 140^2.
+    assert by_run.costs == pytest.approx((2 * 100**2 / 340, 2 * 70**2 / 340), rel=0.02)
+    whole = 2 * 100**2 + 140**2
+    before = 2 * (2 * 100**2 + 2 * 70**2) / (whole + 200**2 + 2 * 70**2)
+    no_bridge = 2 * (2 * 100**2 + 2 * 70**2) / (whole + 2 * 100**2 + 2 * 70**2)
+    no_gap = 2 * whole / (whole + 200**2 + 140**2)
+    shares = dict(zip([e.kind for e in by_run.errors], by_run.connectivity_costs, strict=True))
+    assert shares["bridge"] == pytest.approx(no_bridge - before, abs=0.005)
+    assert shares["gap"] == pytest.approx(no_gap - before, abs=0.005)
+    by_pairs = error_costs(truth, predicted, found, by="connectivity")
+    assert by_pairs.by == "connectivity"
+    assert by_pairs.connectivity_costs == pytest.approx(sorted(shares.values(), reverse=True))
+
+
+def test_another_score_is_refused_with_those_known() -> None:
+    found = find_errors(fork(), fork(), tolerance=3.0)
+    with pytest.raises(ValueError, match="`by` must be one of run_length, connectivity, got 'f1'"):
+        error_costs(fork(), fork(), found, by="f1")  # type: ignore[arg-type]
+
+
+def slow_sums(board: Board, repairs: list[Span], state: int) -> tuple[float, float, float]:
+    """The definition, one state at a time."""
+    graph = nx.Graph()
+    graph.add_nodes_from(range(board.fragments))
+    graph.add_edges_from(board.joins)
+    done = [begin <= state < end for begin, end in repairs]
+    graph.add_edges_from((a, b) for k, a, b in board.until if not done[k])
+    graph.add_edges_from((a, b) for k, a, b in board.since if done[k])
+    cable: list[Any] = list(board.cable)
+    cable += [entry for k, *entry in board.cable_until if not done[k]]
+    cable += [entry for k, *entry in board.cable_since if done[k]]
+    runs = kept = pairs = 0.0
+    for group in nx.connected_components(graph):
+        trees: dict[int, float] = {}
+        for tree, fragment, length in cable:
+            if fragment in group:
+                trees[tree] = trees.get(tree, 0.0) + length
+        squares = sum(length**2 for length in trees.values())
+        lying = sum(length >= board.merge_length for length in trees.values())
+        runs += squares if lying < 2 else 0.0
+        kept += squares
+        pairs += sum(trees.values()) ** 2
+    return runs, kept, pairs
+
+
+@settings(max_examples=60)
+@given(seed=seeds)
+def test_sums_of_all_states_at_once_are_those_of_each_alone(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    fragments, errors, states = rng.integers(1, [9, 7, 9]).tolist()
+
+    def drawn(count: int, *highs: int) -> list[Any]:
+        return [tuple(int(rng.integers(0, high)) for high in highs) for _ in range(count)]
+
+    def laid(count: int, *highs: int) -> list[Any]:
+        return [(*entry, float(rng.integers(1, 9))) for entry in drawn(count, *highs)]
+
+    board = Board(
+        fragments,
+        joins=drawn(2, fragments, fragments),
+        until=drawn(5, errors, fragments, fragments),
+        since=drawn(5, errors, fragments, fragments),
+        cable=laid(9, 3, fragments),
+        cable_until=laid(4, errors, 3, fragments),
+        cable_since=laid(4, errors, 3, fragments),
+        merge_length=6.0,
+    )
+    ends = drawn(errors, states + 1, states + 1)
+    spans = [(min(pair), max(pair)) for pair in ends]
+    sums = board_scores(board, spans, states)
+    for state in range(states):
+        expected = slow_sums(board, spans, state)
+        found = sums.runs[state], sums.kept[state], sums.joined[state]
+        assert found == pytest.approx(expected)
 
 
 def test_empty_graphs_never_raise() -> None:

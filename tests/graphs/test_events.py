@@ -1,83 +1,20 @@
 """Every metric on every event of the catalogue: worse where it should be, best where not."""
 
-from collections.abc import Callable
+import inspect
+import re
+from pathlib import Path
 
+import numpy as np
 import pytest
 
+import topodelin.graphs
 from tests.graphs.drawings import betti
-from tests.graphs.events import EVENTS, TOLERANCE, Event, draw
-from topodelin.graphs import (
-    apls,
-    cable_connectivity,
-    centreline_quality,
-    critical_nodes,
-    expected_run_length,
-    find_errors,
-    holes_and_marbles,
-    junction_arms,
-    junction_score,
-    path_score,
-    spatial_distance,
-    tlts,
-)
+from tests.graphs.events import EVENTS, draw, labels, lines, mask
+from tests.graphs.scores import CATALOGUE, COLUMNS, SCORES, SEEN
 
 
-def wrong_junctions(event: Event) -> float:
-    """Of either graph, as shares are undefined without junctions."""
-    found = junction_arms(event.truth, event.predicted, tolerance=TOLERANCE)
-    return found.truth - found.fitting + found.not_fitting
-
-
-# All are 1 for a tracing without an error.
-SCORES: dict[str, Callable[[Event], float]] = {
-    "quality": lambda e: centreline_quality(e.truth, e.predicted, tolerance=TOLERANCE).quality,
-    "nerl": lambda e: expected_run_length(e.truth, e.predicted, tolerance=TOLERANCE).normalised,
-    "errors": lambda e: 1 - len(find_errors(e.truth, e.predicted, tolerance=TOLERANCE).errors),
-    "apls there": lambda e: apls(e.truth, e.predicted, tolerance=TOLERANCE).truth_to_predicted,
-    "apls back": lambda e: apls(e.truth, e.predicted, tolerance=TOLERANCE).predicted_to_truth,
-    "tlts there": lambda e: (
-        tlts(e.truth, e.predicted, tolerance=TOLERANCE).truth_paths.correct_share
-    ),
-    "tlts back": lambda e: (
-        tlts(e.truth, e.predicted, tolerance=TOLERANCE).predicted_paths.correct_share
-    ),
-    "kept": lambda e: cable_connectivity(e.truth, e.predicted, tolerance=TOLERANCE).kept,
-    "true": lambda e: cable_connectivity(e.truth, e.predicted, tolerance=TOLERANCE).true,
-    "opt-j": lambda e: junction_score(e.truth, e.predicted, tolerance=TOLERANCE).f1,
-    "opt-p": lambda e: path_score(e.truth, e.predicted, tolerance=TOLERANCE).f1,
-    "critical": lambda e: critical_nodes(e.truth, e.predicted, tolerance=TOLERANCE).f1,
-    "junct": lambda e: 1 - wrong_junctions(e),
-    "marbles": lambda e: (
-        holes_and_marbles(e.truth, e.predicted, tolerance=TOLERANCE, radius=40.0).f1
-    ),
-    "esa": lambda e: 1 - spatial_distance(e.truth, e.predicted).esa,
-    "pds": lambda e: 1 - spatial_distance(e.truth, e.predicted, threshold=TOLERANCE).pds,
-}
-# Which of them an event makes worse. The others stay at 1: they are blind to it.
-EVERY = set(SCORES)
-NODES = {"opt-j", "critical"}  # the scores of junctions and endpoints
-SEEN = {
-    "identical": set(),
-    "break of one edge": NODES
-    | {"nerl", "errors", "apls there", "tlts there", "kept", "opt-p", "marbles", "esa"},
-    "gap": EVERY - {"apls back", "tlts back", "true", "junct"},
-    "longer gap": EVERY - {"apls back", "tlts back", "true", "junct"},
-    "two gaps": EVERY - {"apls back", "tlts back", "true", "junct"},
-    "missing branch": EVERY - {"apls back", "tlts back", "true"},
-    "branch cut off": EVERY - {"apls back", "tlts back", "true"},
-    "short end": EVERY - {"apls back", "tlts back", "true", "junct"},
-    "spur": EVERY - {"nerl", "apls there", "tlts there", "kept", "true"},
-    "island": NODES | {"quality", "errors", "apls back", "tlts back", "opt-p", "esa", "pds"},
-    "detour": EVERY - NODES - {"true", "junct"},
-    "bridge within a tree": EVERY - {"nerl", "kept", "true"},
-    "bridge between trees": EVERY - {"apls there", "tlts there", "kept"},
-    "one tree missing": EVERY - {"apls back", "tlts back", "true", "junct"},
-    "ring": set(),
-    "ring cut": EVERY - {"true", "junct"},
-    "ring cut at one edge": NODES
-    | {"errors", "apls there", "apls back", "tlts there", "tlts back", "opt-p", "marbles", "esa"},
-    "nothing": EVERY - {"tlts back"},  # of paths that are not there no share is wrong
-}
+def mark(score: float) -> str:
+    return "-" if np.isnan(score) else "x" if score < 1 - 1e-9 else "."
 
 
 def test_drawings_are_what_they_look_like() -> None:
@@ -89,8 +26,37 @@ def test_drawings_are_what_they_look_like() -> None:
     assert draw("+--+").length == 12
 
 
-@pytest.mark.parametrize("event", EVENTS)
-def test_each_metric_sees_what_it_is_meant_to_see(event: str) -> None:
-    scores = {name: score(EVENTS[event]) for name, score in SCORES.items()}
-    assert {name for name, score in scores.items() if score < 1 - 1e-9} == SEEN[event], scores
-    assert max(scores.values()) <= 1 + 1e-9
+def test_images_are_the_drawings() -> None:
+    broken = draw("+-><-+")
+    assert lines(broken).sum() == 2 * 9 and mask(broken).sum() == 2 * 3 * 11
+    assert np.unique(labels(broken)).tolist() == [0, 1, 2]
+    assert not mask(EVENTS["nothing"].predicted).any()
+
+
+def test_the_table_has_every_score_and_every_event() -> None:
+    assert set(SEEN) == set(SCORES)
+    assert set(COLUMNS.values()) == set(CATALOGUE)
+    assert all(set(row) == set(COLUMNS) for row in SEEN.values())
+
+
+@pytest.mark.parametrize("name", SCORES)
+def test_each_metric_sees_what_it_is_meant_to_see(name: str) -> None:
+    scores = {head: SCORES[name](CATALOGUE[event]) for head, event in COLUMNS.items()}
+    found = {head: mark(score) for head, score in scores.items()}
+    assert found == SEEN[name], scores
+    assert all(not score > 1 + 1e-9 for score in scores.values()), scores
+
+
+def test_the_documentation_says_of_every_metric_what_it_is_blind_to() -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"
+    rows = re.findall(r"^\| `(\w+)` \|(?:[^|\n]+\|){3}$", page.read_text("utf-8"), re.MULTILINE)
+    public = {name: getattr(topodelin.graphs, name) for name in topodelin.graphs.__all__}
+    metrics = {
+        name
+        for name, function in public.items()
+        if inspect.isfunction(function)
+        and list(inspect.signature(function).parameters)[:2]
+        in (["truth", "predicted"], ["truth", "labels"])
+    }
+    made_of_others = {"score_tracing", "comparison_doubts"}
+    assert metrics - made_of_others <= set(rows) and len(rows) == len(set(rows))

@@ -74,6 +74,33 @@ def test_each_fault_is_mended_and_told(
     assert parents(rows) == expected
 
 
+@pytest.mark.parametrize(
+    "spelt",
+    [
+        HEALTHY.replace(" ", "\t").replace("#\t", "# ").replace("by\t", "by "),
+        HEALTHY.replace("\n", "\r\n"),
+        HEALTHY.replace("0.6 1", "0.6 1 # a remark"),
+        HEALTHY.rstrip(),
+    ],
+    ids=["tabs", "windows", "remark", "no-last-line-end"],
+)
+def test_what_may_be_spelt_otherwise_is_written_plainly(tmp_path: Path, spelt: str) -> None:
+    (tmp_path / "a.swc").write_bytes(spelt.encode())
+    assert fix_swc(tmp_path / "a.swc", tmp_path / "b.swc") == []
+    assert (tmp_path / "b.swc").read_text() == HEALTHY
+
+
+def test_one_node_needs_nothing(fix: Fix) -> None:
+    assert fix("1 1 0 0 0 0.5 -1\n") == ([], "1 1 0 0 0 0.5 -1")
+
+
+def test_bytes_that_are_no_text_are_left_out_with_their_row(tmp_path: Path) -> None:
+    (tmp_path / "a.swc").write_bytes(HEALTHY.replace("20", "2\xb50").encode("latin-1"))
+    (change,) = fix_swc(tmp_path / "a.swc", tmp_path / "b.swc")
+    assert change.line == 4 and "the row is left out: `x` must be a number" in change.message
+    assert len(read_swc(tmp_path / "b.swc")) == 2
+
+
 def test_children_of_a_lost_node_go_to_its_parent(fix: Fix) -> None:
     changes, rows = fix(HEALTHY.replace("10 0 0", "nan 0 0"))
     assert rows == "1 1 0 0 0 0.5 -1\n2 3 20 0 0 0.7 1"
@@ -121,7 +148,7 @@ def test_two_roots_do_not_become_each_others_parents(fix: Fix) -> None:
     assert sorted(parents(rows)) == [-1, -1, 3] or sorted(parents(rows)) == [-1, -1, 2]
 
 
-@pytest.mark.parametrize("text", ["1 2 3\n", "1 0 nan 0 0 1 -1\n"])
+@pytest.mark.parametrize("text", ["1 2 3\n", "1 0 nan 0 0 1 -1\n", HEALTHY.replace(" ", ",")])
 def test_a_file_without_a_single_node_cannot_be_mended(fix: Fix, text: str) -> None:
     with pytest.raises(SwcError, match="not one row is a node"):
         fix(text)

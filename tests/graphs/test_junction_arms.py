@@ -87,18 +87,26 @@ def test_numbering_motion_and_scale_change_nothing(seed: int) -> None:
     assert same.not_fitting == same.truth - same.matched  # clusters without an arm match nothing
 
 
+# Junctions of the tracing without a partner that the tool leaves out of its error, where the paper
+# counts 1 for each: in every case those less than 2.5 times the matching radius from a true one.
+LEFT_OUT = {
+    "tree2d/combo": 1,  # the spur, 13.5 from a true junction
+    "tree2d/false_bridge": 2,  # the ends of the bridge, 28.7 and 29.0
+    "tree2d/shift_far": 1,  # one of four shifted junctions, 30.8; the others are 32.6 and farther
+    "tree2d/spurious_branch": 1,  # the spur, 16.4; in roads2d it is 36.0 away and counts
+}
+
+
 @needs_shared
 def test_reference_numbers_are_met() -> None:
     folder = shared("goldens", "metrics")
     cases = json.loads((folder / "expected" / "roadtracer_junct.json").read_text())["values"]
-    alike = 0
     for case, expected in cases.items():
         pair = json.loads((folder / "graphs" / f"{case}.json").read_text())
         truth, predicted = golden_graph(pair["gt"]), golden_graph(pair["pred"])
         found = junction_arms(truth, predicted, tolerance=13.0, cluster_radius=10.0)
         assert (found.truth, found.matched) == (expected["gt_junctions"], expected["matched"]), case
         assert found.fitting == pytest.approx(expected["correct_score"], abs=1e-6), case
-        # The tool joins false junctions to the true one that lies nearest, and does not count them.
-        assert found.not_fitting >= expected["extra_score"] - 1e-6, case
-        alike += found.not_fitting == pytest.approx(expected["extra_score"], abs=1e-6)
-    assert len(cases) == 31 and alike == 27
+        counted = found.not_fitting - LEFT_OUT.get(case, 0)
+        assert counted == pytest.approx(expected["extra_score"], abs=1e-6), case
+    assert len(cases) == 31 and set(LEFT_OUT) <= set(cases)

@@ -114,6 +114,13 @@ def test_wrong_parameters_are_answered_in_one_line() -> None:
         junction_score(fork(), fork(), tolerance=1, existing=-1)
 
 
+# The tool fails where a graph has fewer than 5 junctions and endpoints.
+CRASHES = {"forest2d/missing_branch"}
+# Branches of a true junction that the tool counts a second time: one end of the false bridge lies
+# 7.9 from a junction that is matched already, and is matched with it too. Partners are one to one.
+USED_TWICE = {"roads2d/false_bridge": 1}
+
+
 @needs_shared
 def test_reference_numbers_are_met() -> None:
     folder = shared("goldens", "metrics")
@@ -122,17 +129,21 @@ def test_reference_numbers_are_met() -> None:
         pair = json.loads((folder / "graphs" / f"{case}.json").read_text())
         graphs[case] = golden_graph(pair["gt"]), golden_graph(pair["pred"])
     scores = json.loads((folder / "expected" / "metrics_delin.json").read_text())["values"]
-    compared = 0
     for case, values in scores.items():
         expected = values["opt_j"]
-        # In the one case left out, the tool uses the true junction of one match for another too.
-        if "error" in expected or case == "roads2d/false_bridge":
-            continue
         found = junction_score(*graphs[case], tolerance=10.0)
-        for name in ("f1", "precision", "recall"):
-            assert getattr(found, name) == pytest.approx(expected[name], abs=1e-6), (case, name)
-        compared += 1
-    assert compared == 44
+        if case in CRASHES:
+            assert "error" in expected and found.f1 > 0
+            continue
+        more = USED_TWICE.get(case, 0)
+        both, truth = found.both + more, found.truth + more
+        precision = both / found.predicted if found.predicted else 0.0
+        f1 = 2 * both / (truth + found.predicted)
+        for name, value in {"f1": f1, "precision": precision, "recall": both / truth}.items():
+            assert value == pytest.approx(expected[name], abs=1e-6), (case, name)
+            if not more:
+                assert getattr(found, name) == value, (case, name)
+    assert len(scores) == 46
     nodes = json.loads((folder / "expected" / "pyneval.json").read_text())["values"]
     compared = 0
     for case, values in nodes.items():

@@ -1,4 +1,4 @@
-"""Scores of masks and labels: confusion, skeletons, voxel quality, Betti matching."""
+"""Scores of masks: skeletons, voxel quality, Betti matching."""
 
 import json
 import math
@@ -12,7 +12,6 @@ from scipy.ndimage import label
 from tests.graphs.drawings import seeds
 from tests.shared_files import needs_shared, shared
 from topodelin.graphs import (
-    average_precision,
     betti_matching,
     confusion,
     mask_betti_numbers,
@@ -26,45 +25,6 @@ THICK = np.zeros((9, 20), dtype=bool)
 THICK[3:6] = True
 GAP = LINE.copy()
 GAP[:, 8:13] = False
-
-
-def test_a_confusion_table_by_hand() -> None:
-    truth, predicted = np.array([0, 0, 0, 1, 1, 7]), np.array([0, 0, 1, 1, 0, 7])
-    found = confusion(truth, predicted, labels=(0, 1, 7))
-    assert found.table.tolist() == [[2, 1, 0], [1, 1, 0], [0, 0, 1]]
-    assert found.iou(1) == pytest.approx(1 / 3) and found.dice(1) == found.recall(1) == 0.5
-    assert found.precision(0) == pytest.approx(2 / 3)
-    assert found.mean_iou([1, 7]) == pytest.approx(2 / 3)
-    chance = (9 + 4 + 1) / 36
-    assert found.kappa == pytest.approx((4 / 6 - chance) / (1 - chance))
-    turned = confusion(truth, predicted, labels=(7, 1, 0))
-    assert turned.table.tolist() == found.table[::-1, ::-1].tolist()
-    assert (found + found).iou(1) == found.iou(1) and (found + found).voxels == 12
-
-
-def test_labels_are_named_and_never_guessed() -> None:
-    with pytest.raises(ValueError, match=r"every label of `predicted`, got \(0, 1\) without 2"):
-        confusion(np.array([0, 1]), np.array([2, 1]), labels=(0, 1))
-    with pytest.raises(ValueError, match="name each label once"):
-        confusion(np.array([0]), np.array([0]), labels=(0, 0))
-    with pytest.raises(ValueError, match="must hold integers, got float64"):
-        confusion(np.array([0.5]), np.array([0]), labels=(0,))
-    with pytest.raises(ValueError, match="must have one shape"):
-        confusion(np.array([0]), np.array([0, 1]), labels=(0, 1))
-    found = confusion(np.array([0]), np.array([0]), labels=(0, 1))
-    with pytest.raises(ValueError, match=r"one of \(0, 1\), got 3"):
-        found.iou(3)
-    assert math.isnan(found.iou(1)) and found.as_dict()["iou_1"] is None
-    with pytest.raises(ValueError, match="of the same labels"):
-        _ = found + confusion(np.array([0]), np.array([0]), labels=(0,))
-
-
-def test_average_precision_by_hand() -> None:
-    assert average_precision(np.array([1, 0, 1]), np.array([3.0, 2.0, 1.0])) == pytest.approx(5 / 6)
-    assert average_precision(np.array([1, 0]), np.array([1.0, 1.0])) == 0.5  # one threshold
-    assert math.isnan(average_precision(np.zeros(2), np.ones(2)))
-    with pytest.raises(ValueError, match="one finite number for each of 2"):
-        average_precision(np.ones(2), np.array([1.0, np.nan]))
 
 
 def test_skeletons_by_hand() -> None:
@@ -192,35 +152,3 @@ def test_reference_numbers_are_met() -> None:
             assert found.error == expected["betti_matching_error"], case
             matched += 1
     assert len(cases) == 71 and matched > 30
-
-
-@needs_shared
-def test_reference_numbers_of_labels_are_met() -> None:
-    folder = shared("goldens", "metrics")
-    volumes = np.load(folder / "labels" / "em_labels.npz")
-    cases = json.loads((folder / "expected" / "label_metrics.json").read_text())["semantic"]
-    for case, expected in cases.items():
-        truth, predicted = (volumes[f"sem_{case}_{name}"] for name in ("gt", "pred"))
-        score = volumes[f"sem_{case}_prob1"]
-        found = confusion(truth, predicted, labels=range(7))
-        binary = confusion(truth == 1, score >= 0.5, labels=(0, 1))
-        assert found.table.tolist() == expected["confusion"]
-        numbers = {
-            "kappa": found.kappa,
-            "miou_all": found.mean_iou(range(7)),
-            "miou_org": found.mean_iou(range(2, 7)),
-            "f1_macro": found.mean_dice(range(7)),
-            "pixel_accuracy": found.accuracy,
-        }
-        for name, value in numbers.items():
-            assert value == pytest.approx(expected[name], abs=1e-6), (case, name)
-        numbers = {
-            "iou": binary.iou(1),
-            "precision": binary.precision(1),
-            "recall": binary.recall(1),
-            "kappa": binary.kappa,
-            "average_precision": average_precision(truth == 1, score),
-        }
-        for name, value in numbers.items():
-            assert value == pytest.approx(expected["binary"][name], abs=1e-6), (case, name)
-    assert len(cases) == 3

@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from tests.graphs.drawings import EMPTY, chain, fork, random_network, ring, rotation, seeds
 from tests.graphs.test_centreline_quality import golden_graph, moved_a_little, split_edges
 from tests.shared_files import needs_shared, shared
-from topodelin.graphs import NeuriteGraph, holes_and_marbles, path_score
+from topodelin.graphs import NeuriteGraph, holes_and_marbles, joined, path_score
 
 LINE = chain((0, 0, 0), (0, 0, 50), (0, 0, 51), (0, 0, 100))
 CUT = NeuriteGraph(LINE.positions, np.array([(0, 1), (2, 3)]))
 
 
 def test_a_path_cut_in_the_middle_scores_half() -> None:
-    found = path_score(LINE, CUT, tolerance=3.0, repeats=1)
+    found = path_score(LINE, CUT, tolerance=3.0, step=1.0, repeats=1)
     # The piece of 1 µm over the break is in none of the two runs.
     assert found.recall == pytest.approx((50**2 + 49**2) / 100**2)
     assert found.precision == 1 and (found.truth_paths, found.predicted_paths) == (1, 2)
@@ -42,6 +42,19 @@ def test_what_is_reached_past_a_break_is_not_filled() -> None:
     assert (found.holes, found.marbles, found.filled, found.true) == (101, 51, 52, 51)
     short = holes_and_marbles(LINE, CUT, tolerance=1.0, interval=1.0, radius=20, starts=1)
     assert (short.holes, short.filled, short.f1) == (21, 21, 1)
+
+
+def test_starts_that_differ_have_a_standard_error() -> None:
+    pair = joined([LINE, NeuriteGraph(LINE.positions + (0, 90, 0), LINE.edges)])
+    found = holes_and_marbles(pair, LINE, tolerance=1.0, interval=1.0, radius=10.0, starts=202)
+    assert found.recall == pytest.approx(0.5) and found.recall_error == pytest.approx(
+        0.5 / math.sqrt(202), rel=0.05
+    )
+    assert found.precision_error == 0 and found.as_dict()["holes_marbles_precision_error"] == 0
+    few = holes_and_marbles(pair, LINE, tolerance=1.0, interval=1.0, radius=10.0, starts=50)
+    assert abs(few.recall - 0.5) < 3 * few.recall_error
+    one = holes_and_marbles(LINE, LINE, tolerance=1.0, starts=1)
+    assert math.isnan(one.recall_error) and one.as_dict()["holes_marbles_recall_error"] is None
 
 
 def test_no_truth_is_undefined_and_no_prediction_is_the_worst() -> None:
@@ -81,25 +94,66 @@ def test_laws(seed: int) -> None:
     assert holes_and_marbles(truth, truth, tolerance=3.0, radius=20, starts=5).f1 == 1
 
 
+# Cases where OPT-P differs. There a part of the other graph that was matched is taken away before
+# the next path; a piece is an edge as drawn (about 4 voxels), so that a break of one edge costs
+# more or less than here; `shift2` is not explained.
+OTHER_PATHS = {
+    "forest2d/spurious_branch",
+    "roads2d/shift2",
+    "tree2d/half",
+    "tree2d/shift_far",
+    "tree2d/tiny_gap",
+}
+# Cases where holes and marbles differ. There a walk ends at a sphere instead of after a way, and so
+# sees more of what lies beyond a gap or a bridge: with such walks these agree.
+OTHER_WALKS = {
+    "forest2d/gaps3",
+    "roads2d/false_bridge",
+    "roads2d/gaps3",
+    "roads2d/tiny_gap",
+    "tree2d/gaps3",
+}
+# Both graphs are thinned out at random there, which costs 0.015 of an identical pair, and starts
+# are drawn at random among what is left instead of evenly along the cable. That explains
+# `roads2d/combo` and `roads2d/half`; for the others it is likely, and not shown.
+OTHER_STARTS = {
+    "forest2d/combo",
+    "forest2d/false_bridge",
+    "forest2d/half",
+    "forest2d/missing_branch",
+    "forest2d/tiny_gap",
+    "roads2d/combo",
+    "roads2d/half",
+    "tree2d/combo",
+    "tree2d/missing_branch",
+    "tree2d/tiny_gap",
+}
+
+
 @needs_shared
-def test_reference_numbers_are_met_where_chance_lets_them() -> None:
+def test_reference_numbers_are_met_where_definitions_agree() -> None:
     folder = shared("goldens", "metrics")
     cases = json.loads((folder / "expected" / "metrics_delin.json").read_text())["values"]
-    off, near = set(), []
+    off_paths, off_holes, compared = set(), set(), 0
     for case, values in cases.items():
         pair = json.loads((folder / "graphs" / f"{case}.json").read_text())
         truth, predicted = golden_graph(pair["gt"]), golden_graph(pair["pred"])
-        found, expected = path_score(truth, predicted, tolerance=10.0, step=25.0), values["opt_p"]
+        found = path_score(truth, predicted, tolerance=10.0, step=3.0, repeats=300)
+        expected = values["opt_p"]
         for name, deviation in zip(("precision", "recall", "f1"), expected["sd"], strict=True):
             away = abs(getattr(found, name) - expected[name])
             if away > max(0.01, 4 * deviation / math.sqrt(10)):
-                off.add(case)
+                off_paths.add(case)
             assert away < 0.11, (case, name)
         expected = values["holes_marbles"]
-        if "error" not in expected:
-            found = holes_and_marbles(truth, predicted, tolerance=8.0, interval=5.0, starts=60)
-            near.append(abs(found.f1 - expected["f1"]))
-    # There matched parts are taken away; the first is not explained.
-    assert off <= {"roads2d/shift2", "forest2d/spurious_branch", "tree2d/half", "tree2d/tiny_gap"}
-    # There starts are drawn at random and walks end at a sphere instead of after a way.
-    assert len(near) == 43 and np.median(near) < 0.03 and max(near) < 0.17
+        if "error" in expected:  # a crash of the tool
+            continue
+        found = holes_and_marbles(truth, predicted, tolerance=8.0, interval=5.0, starts=10_000)
+        away = abs(found.f1 - expected["f1"])
+        if away > max(0.03, 4 * expected["sd"][0] / math.sqrt(5)):
+            off_holes.add(case)
+        assert away < 0.15, case
+        compared += 1
+    assert off_paths == OTHER_PATHS
+    assert off_holes == OTHER_WALKS | OTHER_STARTS
+    assert len(cases) == 46 and compared == 43

@@ -1,5 +1,6 @@
 """SWC files: what is accepted, what is refused and on which line, and the round trip."""
 
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ from hypothesis import given
 
 from tests.graphs.drawings import EMPTY, chain, fork, random_forest, ring, seeds
 from tests.shared_files import needs_shared, shared
-from topodelin.graphs import NeuriteGraph, SwcError, check_swc, read_swc, write_swc
+from topodelin.graphs import NeuriteGraph, SwcError, check_swc, fix_swc, read_swc, write_swc
 
 PLAIN = "1 1 3 2 1 0.5 -1\n2 3 30 20 10 0.6 1\n3 3 300 200 100 0.7 2\n"
 
@@ -107,6 +108,12 @@ def test_a_radius_nobody_measured_is_unknown(swc) -> None:
         (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", 3, "binary or damaged"),
         (bytes(range(128, 256)) * 3, 1, "7 columns"),
         (PLAIN.encode("utf-16"), 1, "save it as UTF-8"),
+        (PLAIN.replace("20 10", "2\xb50 10").encode("latin-1"), 2, "`y` must be a number"),
+        (PLAIN.replace(" ", ","), 1, "separated by spaces or tabs"),
+        (PLAIN.replace("0.7 2", "0.7 nan"), 3, "`parent` must be a whole number, got nan"),
+        (PLAIN.replace("-1", "2").replace("\n", "\r\n").replace(" ", "\t"), 1, "ancestors (1, 2)"),
+        (gzip.compress(PLAIN.encode()), 1, "compressed (gzip); unpack it first"),
+        (b"PK\x03\x04" + PLAIN.encode(), 1, "compressed (zip); unpack it first"),
     ],
 )
 def test_a_malformed_file_is_refused_with_its_name_and_line(
@@ -171,6 +178,36 @@ def test_bad_habits_are_warnings_and_do_not_stop_the_reader(
 def test_unit_and_spacing_must_agree(swc, options: dict, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         read_swc(swc(PLAIN), **options)
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    for read in (read_swc, check_swc, lambda path: fix_swc(path, path / "mended.swc")):
+        with pytest.raises(SwcError, match=r"is a folder; give the SWC files in it one by one$"):
+            read(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_one_node_is_a_graph(swc) -> None:
+    path = swc("1 1 3 2 1 0.5 -1")
+    graph = read_swc(path)
+    np.testing.assert_array_equal(graph.positions, [(1, 2, 3)])
+    assert len(graph.edges) == 0 and check_swc(path) == []
+
+
+def test_a_hundred_thousand_lines_are_read_checked_and_mended(tmp_path: Path) -> None:
+    count, path = 100_000, tmp_path / "long.swc"
+    rows = [f"{i + 1} 3 {i % 7} {i % 5} {i} 0.5 {i or -1}" for i in range(count)]
+    path.write_text("\r\n".join(rows))
+    graph = read_swc(path)
+    assert len(graph) == count and graph.component_count == 1
+    assert check_swc(path) == []
+    path.write_text("\n".join([*rows, "1 1 0 0 0 1 -1"]))
+    with pytest.raises(SwcError, match="line 100001: id 1 is already used on line 1"):
+        read_swc(path)
+    path.write_text("\n".join([rows[-1], *rows[:-1]]))
+    (change,) = fix_swc(path, tmp_path / "mended.swc")[:1]
+    assert "the parent stands below its child, in 1 rows" in change.message
+    assert read_swc(tmp_path / "mended.swc").length == pytest.approx(graph.length)
 
 
 def test_a_missing_file_is_an_os_error(tmp_path: Path) -> None:

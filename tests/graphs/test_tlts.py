@@ -23,7 +23,9 @@ def test_a_gap_makes_the_paths_across_it_infeasible() -> None:
         np.array([(0, 0, 0), (0, 0, 24), (0, 0, 36), (0, 0, 60)]), np.array([(0, 1), (2, 3)])
     )
     result = tlts(chain((0, 0, 0), (0, 0, 60)), predicted, tolerance=3.0)
-    assert result.truth_paths == PathShares(correct=4, too_long=0, too_short=0, infeasible=8)
+    assert result.truth_paths == PathShares(
+        correct=4, too_long=0, too_short=0, infeasible=8, points=4, starts=4, standard_error=0.0
+    )
     assert result.predicted_paths.correct_share == 1
 
 

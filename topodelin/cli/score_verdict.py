@@ -1,41 +1,28 @@
-"""What `topodelin score` answers for one pair of files and for a folder of them."""
+"""What `topodelin score` answers for one pair: the numbers that two things allow, and doubts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
-import numpy as np
-
-from topodelin.cli.score_files import Labels
+from topodelin.cli.score_also import also_table, measure_also
+from topodelin.cli.score_doubts import doubts_of
+from topodelin.cli.score_files import Labels, Mask, Side
+from topodelin.cli.score_options import ScoreOptions
 from topodelin.graphs import (
-    Accumulator,
     ExpectedRunLength,
     NeuriteGraph,
     SegmentAgreement,
     TracingScore,
-    apls,
-    cable_connectivity,
-    centreline_quality,
-    error_costs,
-    expected_run_length,
-    find_errors,
     labels_at_nodes,
     run_length_of_labels,
     score_tracing,
     segment_agreement,
     split_long_edges,
-    write_errors_apo,
-    write_errors_csv,
 )
 
-HEADLINES = {  # column -> metric, number
-    "complete": ("quality", "completeness"),
-    "correct": ("quality", "correctness"),
-    "quality": ("quality", "quality"),
-    "connect": ("connectivity", "connectivity"),
-    "run": ("run_length", "normalised_run_length"),
-    "APLS": ("paths", "apls"),
-    "gaps/mm": ("errors", "gap_per_mm"),
-    "bridges/mm": ("errors", "bridge_per_mm"),
-}
+NOTE = (
+    "completeness to APLS: 1 is best, 0 worst, nan undefined. A match lies within {:g} µm.\n"
+    "Errors per mm of the truth; µm is their length, 0 where only a join is missing."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,8 +31,8 @@ class LabelScore:
 
     run_length: ExpectedRunLength
 
-    def as_dict(self) -> dict[str, object]:
-        return {"run_length": self.run_length.as_dict(), "warnings": []}
+    def as_dict(self) -> dict[str, Any]:
+        return {"run_length": self.run_length.as_dict()}
 
     def table(self) -> str:
         run = self.run_length
@@ -55,7 +42,8 @@ class LabelScore:
                 f"{run.best_run_length:.1f}",
                 f"edges         {run.edge_accuracy:.3f}   correct; {run.split_edges} split, "
                 f"{run.merged_edges} merged, {run.omitted_edges} omitted",
-                f"labels        {run.splits} splits, {run.mergers} mergers",
+                f"labels        {run.splits} splits, {run.mergers} mergers "
+                f"(on two trees for {run.merge_length:g} µm or more each)",
             ]
         )
 
@@ -64,135 +52,113 @@ class LabelScore:
 class SegmentScore:
     """Agreement of two label volumes."""
 
-    agreement: SegmentAgreement
+    segments: SegmentAgreement
 
-    def as_dict(self) -> dict[str, object]:
-        return {"segments": self.agreement.as_dict(), "warnings": []}
+    def as_dict(self) -> dict[str, Any]:
+        return {"segments": self.segments.as_dict()}
 
     def table(self) -> str:
-        found = self.agreement
+        found = self.segments
         return "\n".join(
             [
-                f"Rand          split {found.rand_split:.3f}, merge {found.rand_merge:.3f}",
-                f"VOI (bits)    split {found.voi_split:.3f}, merge {found.voi_merge:.3f}",
-                f"Rand error    {found.adapted_rand_error:.3f}   adapted",
+                f"Rand          split {found.rand_split:.3f}, merge {found.rand_merge:.3f}   "
+                "1 is best",
+                f"VOI (bits)    split {found.voi_split:.3f}, merge {found.voi_merge:.3f}   "
+                "0 is best",
+                f"Rand error    {found.adapted_rand_error:.3f}   adapted, 0 is best",
+                f"judged on the {found.voxels} voxels that are not 0 in the truth",
             ]
         )
 
 
-def judge(
-    truth: NeuriteGraph | Labels,
-    traced: NeuriteGraph | Labels,
-    *,
-    tolerance: float,
-    step: float | None,
-    starts: int | None,
-) -> TracingScore | LabelScore | SegmentScore:
-    """The metrics that two things allow: tracings, labels along a tracing, or two label volumes."""
-    if isinstance(traced, NeuriteGraph):
-        if isinstance(truth, Labels):
-            raise ValueError(
-                "a truth of labels can only be compared with labels; add --volumes mask to read "
-                "it as one mask"
-            )
-        return score_tracing(truth, traced, tolerance=tolerance, step=step, starts=starts)
-    if isinstance(truth, Labels):
-        return SegmentScore(segment_agreement(truth.volume, traced.volume))
-    fine = split_long_edges(truth, min(traced.spacing) if step is None else step).graph
-    labels = labels_at_nodes(fine, traced.volume, spacing=traced.spacing)
-    return LabelScore(run_length_of_labels(fine, labels, merge_length=4 * tolerance))
+@dataclass(frozen=True, eq=False)
+class Verdict:
+    """What two files score: the metrics always measured, those on request, and doubts."""
 
+    truth: Side
+    traced: Side
+    score: TracingScore | LabelScore | SegmentScore
+    also: dict[str, Any] = field(default_factory=dict)
+    doubts: tuple[str, ...] = ()
 
-def write_errors(
-    path: str,
-    truth: NeuriteGraph,
-    traced: NeuriteGraph,
-    score: TracingScore,
-    *,
-    spacing: tuple[float, float, float],
-) -> None:
-    """The errors of a tracing from the most expensive on, as .apo or .csv."""
-    costs = error_costs(truth, traced, score.errors)
-    if path.lower().endswith(".apo"):
-        write_errors_apo(path, costs.errors, spacing=spacing)
-    else:
-        write_errors_csv(path, costs.errors, costs=costs.costs)
-
-
-def write_picture(
-    path: str, truth: NeuriteGraph, traced: NeuriteGraph, score: TracingScore
-) -> None:
-    """Truth, tracing and errors in three projections, as PNG."""
-    from topodelin.report.error_picture import error_picture
-
-    errors = error_costs(truth, traced, score.errors).errors
-    with open(path, "wb") as file:
-        file.write(error_picture(truth, traced, errors))
-
-
-class Folder:
-    """The scores of all pairs of two folders."""
-
-    def __init__(self) -> None:
-        self.names: list[str] = []
-        self.scores: list[TracingScore] = []
-        self._collected = {
-            "quality": Accumulator(centreline_quality),
-            "connectivity": Accumulator(cable_connectivity),
-            "run_length": Accumulator(expected_run_length),
-            "paths": Accumulator(apls),
-            "errors": Accumulator(find_errors),
-        }
-
-    def add(self, name: str, score: TracingScore) -> None:
-        """Keep the score of one pair."""
-        self.names.append(name)
-        self.scores.append(score)
-        for metric, collected in self._collected.items():
-            collected.add(getattr(score, metric))
-
-    def as_dict(self, *, seed: int = 0) -> dict[str, object]:
-        """Every pair, and for each metric every number pooled and averaged, with intervals."""
-        summary = {}
-        for metric, collected in self._collected.items():
-            estimates = collected.summary(resamples=200, seed=seed)
-            summary[metric] = {
-                name: {
-                    "pooled": _known(estimate.pooled),
-                    "pooled_interval": [
-                        _known(estimate.pooled_low),
-                        _known(estimate.pooled_high),
-                    ],
-                    "mean": _known(estimate.mean),
-                    "mean_interval": [_known(estimate.mean_low), _known(estimate.mean_high)],
-                }
-                for name, estimate in estimates.items()
-            }
-        scores = zip(self.names, self.scores, strict=True)
-        return {
-            "pairs": {name: score.as_dict() for name, score in scores},
-            "summary": summary,
-            "interval_level": 0.95,
-            "seed": seed,
-        }
+    def as_dict(self) -> dict[str, Any]:
+        """Every number by name, ready for JSON."""
+        also = {name: found.as_dict() for name, found in self.also.items()}
+        sides = {}
+        for name, side in (("truth", self.truth), ("traced", self.traced)):
+            sides[f"{name}_read_as"] = type(side).__name__.lower()
+            sides[f"{name}_nodes"] = None if isinstance(side, Labels) else len(side.graph)
+        return {**sides, **self.score.as_dict(), **also, "warnings": list(self.doubts)}
 
     def table(self) -> str:
-        """One row for each pair, then all of them pooled and averaged."""
-        wide = max(len(name) for name in [*self.names, "pooled"]) + 2
-        rows = [f"{'':{wide}}" + "".join(f"{column:>11}" for column in HEADLINES)]
-        for name, score in zip(self.names, self.scores, strict=True):
-            numbers = [getattr(score, metric).as_dict()[key] for metric, key in HEADLINES.values()]
-            rows.append(_row(name, wide, [np.nan if n is None else n for n in numbers]))
-        computed = {name: found.compute() for name, found in self._collected.items()}
-        for name, end in (("pooled", ""), ("mean", "_mean")):
-            numbers = [computed[metric][key + end] for metric, key in HEADLINES.values()]
-            rows.append(_row(name, wide, numbers))
-        return "\n".join(rows)
+        """What was read, then the numbers."""
+        sides = f"truth     {_described(self.truth)}\ntraced    {_described(self.traced)}"
+        parts = [sides, self.score.table(), also_table(self.also)]
+        if isinstance(self.score, TracingScore):
+            parts.append(NOTE.format(self.score.quality.tolerance))
+        return "\n\n".join(part for part in parts if part)
 
 
-def _row(name: str, wide: int, numbers: list[float]) -> str:
-    return f"{name:{wide}}" + "".join(f"{number:11.3f}" for number in numbers)
+def judge(truth: Side, traced: Side, options: ScoreOptions) -> Verdict:
+    """The metrics that two things allow: tracings, labels along a tracing, or two label volumes."""
+    also = measure_also(options.also_names, truth, traced, options.tolerance_um)
+    score = _score(truth, traced, options)
+    doubts = doubts_of(truth, traced, options.tolerance_um)
+    if isinstance(score, TracingScore):
+        doubts += score.doubts
+    return Verdict(truth, traced, score, also, tuple(doubts))
 
 
-def _known(number: float) -> float | None:
-    return None if np.isnan(number) else number
+def _score(
+    truth: Side, traced: Side, options: ScoreOptions
+) -> TracingScore | LabelScore | SegmentScore:
+    if isinstance(truth, Labels):
+        return SegmentScore(_agreement(truth, traced))
+    if isinstance(traced, Labels):
+        return LabelScore(_run_length(truth.graph, traced, options))
+    return score_tracing(
+        truth.graph,
+        traced.graph,
+        tolerance=options.tolerance_um,
+        step=options.step_um,
+        starts=options.apls_starts or "all",
+    )
+
+
+def _agreement(truth: Labels, traced: Side) -> SegmentAgreement:
+    if not isinstance(traced, Labels):
+        raise ValueError(
+            f"{truth.path}: a truth of labels can only be compared with labels; add --volumes mask "
+            "to read it as one mask"
+        )
+    if truth.values.shape != traced.values.shape:
+        raise ValueError(
+            f"{traced.path}: label volumes must have one shape, {truth.values.shape} as "
+            f"{truth.path}, got {traced.values.shape}; crop or resample it"
+        )
+    return segment_agreement(truth.values, traced.values)
+
+
+def _run_length(truth: NeuriteGraph, traced: Labels, options: ScoreOptions) -> ExpectedRunLength:
+    step = min(traced.spacing) if options.step_um is None else options.step_um
+    fine = split_long_edges(truth, step).graph
+    labels = labels_at_nodes(fine, traced.values, spacing=traced.spacing)
+    return run_length_of_labels(fine, labels, merge_length=4 * options.tolerance_um)
+
+
+def _described(side: Side) -> str:
+    if isinstance(side, Labels):
+        return f"{side.path}: labels, {_size(side)}"
+    trees = len(set(side.graph.components[side.graph.edges[:, 0]].tolist()))
+    graph = f"{len(side.graph)} nodes, {trees} connected {'part' if trees == 1 else 'parts'}"
+    if isinstance(side, Mask):
+        return f"{side.path}: mask, {_size(side)}; its centreline has {graph}"
+    files = f"{len(side.files)} files, " if len(side.files) > 1 else ""
+    return f"{side.path}: {files}{graph}"
+
+
+def _size(side: Mask | Labels) -> str:
+    voxels, spacing = (
+        " x ".join(f"{number:g}" for number in row) for row in (side.values.shape, side.spacing)
+    )
+    return f"{voxels} voxels of {spacing} µm"

@@ -20,23 +20,21 @@ class TreeRule:
     Args:
         min_branch_um: side branches shorter than this are pruned, µm.
         min_tree_um: trees shorter than this are dropped, µm.
-        smoothing: voxels in the moving average along branches, odd; 1 leaves nodes on voxels.
+        smoothing: window of [`smooth_branches`][], voxels; 1 leaves nodes on voxels.
         seed_radius_um: a tree is rooted at a seed that lies within this distance of it, µm.
     """
 
     min_branch_um: float = 5.0
     min_tree_um: float = 10.0
-    smoothing: int = 5
+    smoothing: int = 6
     seed_radius_um: float = 10.0
 
     def __post_init__(self) -> None:
         for name in ("min_branch_um", "min_tree_um", "seed_radius_um"):
             if not 0 <= getattr(self, name) < np.inf:
                 raise ValueError(f"`{name}` must be 0 µm or more, got {getattr(self, name)}")
-        if self.smoothing < 1 or self.smoothing % 2 == 0:
-            raise ValueError(
-                f"`smoothing` must be an odd number of voxels from 1, got {self.smoothing}"
-            )
+        if self.smoothing < 1:
+            raise ValueError(f"`smoothing` must be 1 voxel or more, got {self.smoothing}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,12 +107,8 @@ def _join_junctions(forest: SkeletonGraph) -> SkeletonGraph:
 
 
 def _smooth(graph: NeuriteGraph, spacing: Spacing, window: int) -> NeuriteGraph:
-    """Two passes: after one, straight lines are still up to 2 % too long."""
-    if window > 1:
-        z, y, x = (window * step for step in spacing)
-        for _ in range(2):
-            graph = smooth_branches(graph, window, reach=(z, y, x))
-    return graph
+    z, y, x = (window * step for step in spacing)
+    return smooth_branches(graph, window, reach=(z, y, x)) if window > 1 else graph
 
 
 def _parts(graph: NeuriteGraph) -> list[NeuriteGraph]:

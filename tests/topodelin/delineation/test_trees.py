@@ -82,5 +82,5 @@ def test_no_voxels_give_no_trees() -> None:
 def test_a_rule_that_makes_no_sense_is_refused() -> None:
     with pytest.raises(ValueError, match="`min_tree_um` must be 0 µm or more"):
         TreeRule(min_tree_um=-1)
-    with pytest.raises(ValueError, match="`smoothing` must be an odd number"):
-        TreeRule(smoothing=4)
+    with pytest.raises(ValueError, match="`smoothing` must be 1 voxel or more, got 0"):
+        TreeRule(smoothing=0)

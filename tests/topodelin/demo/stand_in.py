@@ -35,5 +35,5 @@ CARD = ModelCard(
 
 
 def load_stand_in(name: str) -> tuple[nn.Module, ModelCard]:
-    """In place of `load_model`."""
+    """In place of `load_distance_model`."""
     return Blur().eval(), CARD

@@ -18,7 +18,7 @@ from topodelin.training import load_config
 
 def use_stand_in(patch: pytest.MonkeyPatch) -> None:
     """A stand-in for the network, and few pixels to draw."""
-    patch.setattr("topodelin.demo.demo.load_model", load_stand_in)
+    patch.setattr("topodelin.demo.demo.load_distance_model", load_stand_in)
     patch.setattr("topodelin.report.picture.DPI", 30)
 
 

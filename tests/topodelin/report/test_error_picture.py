@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.image import imread
+from matplotlib.text import Text
 
 from tests.graphs.drawings import EMPTY
 from tests.graphs.events import EVENTS, TOLERANCE
@@ -46,6 +47,35 @@ def test_the_same_graphs_give_the_same_bytes() -> None:
         error_picture(event.truth, event.predicted, errors_of("two gaps")) for _ in range(2)
     )
     assert one == two
+
+
+def test_numbers_lie_off_each_other_off_the_marks_and_inside_the_views(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Seven breaks in a row, at both ends of the view, and 4 µm apart.
+    line = [(0.0, 0.0, 2.0 * x) for x in range(201)]
+    cuts = [1, 3, 5, 100, 102, 104, 198]
+    edges = np.array([(k, k + 1) for k in range(200)])
+    truth = NeuriteGraph(np.array(line), edges)
+    broken = NeuriteGraph(np.array(line), np.delete(edges, cuts, axis=0))
+    errors = find_errors(truth, broken, tolerance=1.0).errors
+    assert len(errors) == len(cuts)
+    figures = []
+    monkeypatch.setattr(
+        "topodelin.report.error_picture.as_png", lambda figure: figures.append(figure) or b""
+    )
+    error_picture(truth, broken, errors, numbered=6)
+    (figure,) = figures
+    figure.draw_without_rendering()
+    axes = figure.axes[0]
+    assert [text.get_text() for text in axes.texts] == list("123456")
+    boxes = [Text.get_window_extent(text) for text in axes.texts]
+    marks = axes.transData.transform([(e.position[2], e.position[1]) for e in errors])
+    frame = axes.get_window_extent()
+    for k, box in enumerate(boxes):
+        assert not any(box.overlaps(other) for other in boxes[:k])
+        assert not any(box.contains(*mark) for mark in marks)
+        assert frame.contains(*box.min) and frame.contains(*box.max)
 
 
 @pytest.mark.parametrize(
