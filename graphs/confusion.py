@@ -11,6 +11,8 @@ They weigh volume and are blind to topology.
 References:
     J. Cohen. A coefficient of agreement for nominal scales. Educational and Psychological
     Measurement 20, 1960.
+    W. M. Rand. Objective criteria for the evaluation of clustering methods. Journal of the American
+    Statistical Association 66, 1971.
 """
 
 from collections.abc import Sequence
@@ -54,6 +56,19 @@ class Confusion:
     def pixel_error(self) -> float:
         """Share of voxels with a wrong label, 0 at best; NaN without voxels."""
         return 1 - self.accuracy
+
+    @property
+    def pixel_rand_error(self) -> float:
+        """One minus the Rand index of the labels as a clustering; NaN below two voxels.
+
+        Of all pairs of voxels the share that one of the two has in one label and the other has
+        not, with label names left aside: 0 at best. For two labels and a pixel error $e$ of many
+        voxels, $2 e (1 - e)$.
+        """
+        rows, columns = (self.table.sum(axis=axis).astype(float) for axis in (1, 0))
+        both = float((self.table.astype(float) ** 2).sum())
+        apart = float(rows @ rows) + float(columns @ columns) - 2 * both
+        return ratio(apart, float(self.voxels) * (self.voxels - 1))
 
     @property
     def kappa(self) -> float:
@@ -103,6 +118,7 @@ class Confusion:
         numbers = {
             "accuracy": self.accuracy,
             "pixel_error": self.pixel_error,
+            "pixel_rand_error": self.pixel_rand_error,
             "kappa": self.kappa,
             "mean_iou": self.mean_iou(self.labels),
             "mean_dice": self.mean_dice(self.labels),

@@ -75,7 +75,7 @@ def _relative_loops_of_box(
 
     values = np.where(part, 0.0, np.where(outside, 1.0, 2.0))
     kind = "top_dimensional_cells" if connectivity == "high" else "vertices"
-    complex_ = CubicalComplex(**{kind: values})
+    complex_ = CubicalComplex(**{kind: values})  # type: ignore[arg-type]
     complex_.compute_persistence(homology_coeff_field=2)
     pieces, loops = (
         np.asarray(complex_.persistence_intervals_in_dimension(dimension)).reshape(-1, 2)

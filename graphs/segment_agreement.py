@@ -65,6 +65,11 @@ class SegmentAgreement:
         return ratio(self.merge_bits, self.voxels)
 
     @property
+    def voi(self) -> float:
+        """Variation of information: the sum of both, bits; NaN without truth."""
+        return self.voi_split + self.voi_merge
+
+    @property
     def adapted_rand_error(self) -> float:
         """One minus the F-score over pairs of two different voxels; NaN where there is none."""
         pairs = self.truth_pairs + self.predicted_pairs - 2 * self.voxels
@@ -78,6 +83,7 @@ class SegmentAgreement:
                 "rand_merge": self.rand_merge,
                 "voi_split": self.voi_split,
                 "voi_merge": self.voi_merge,
+                "voi": self.voi,
                 "adapted_rand_error": self.adapted_rand_error,
                 "voxels": self.voxels,
                 "both_pairs": self.both_pairs,

@@ -56,7 +56,7 @@ def test_bars_are_those_of_gudhi_and_a_swap_swaps(
     truth, predicted = np.round(rng.random((2, *shape)), 1 if seed % 2 else 9)
     found = match_barcodes(truth, predicted, connectivity=connectivity)
     kind = "top_dimensional_cells" if connectivity == "high" else "vertices"
-    complex_ = CubicalComplex(**{kind: -np.pad(truth, 1)})
+    complex_ = CubicalComplex(**{kind: -np.pad(truth, 1)})  # type: ignore[arg-type]
     complex_.compute_persistence(homology_coeff_field=2)
     for dimension in range(truth.ndim):
         bars = complex_.persistence_intervals_in_dimension(dimension)

@@ -21,7 +21,7 @@ connectivities = st.sampled_from(["high", "low"])
 def slow_rank(values: np.ndarray, connectivity: Connectivity, dimension: int) -> int:
     """Features of the places at 0 that are features of those at 0 and 1."""
     kind = "top_dimensional_cells" if connectivity == "high" else "vertices"
-    complex_ = CubicalComplex(**{kind: values})
+    complex_ = CubicalComplex(**{kind: values})  # type: ignore[arg-type]
     complex_.compute_persistence(homology_coeff_field=2)
     bars = complex_.persistence_intervals_in_dimension(dimension)
     return sum(1 for birth, death in bars if birth == 0 and death >= 2)

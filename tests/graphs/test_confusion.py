@@ -44,6 +44,29 @@ def test_labels_are_named_and_never_guessed() -> None:
         _ = found + confusion(np.array([0]), np.array([0]), labels=(0,))
 
 
+def test_the_rand_error_counts_the_pairs_that_one_parts_and_the_other_joins() -> None:
+    # Pairs of the four voxels: the truth joins ab and cd, the prediction ab, ac and bc.
+    found = confusion(np.array([0, 0, 1, 1]), np.array([1, 1, 1, 0]), labels=(0, 1))
+    assert found.pixel_rand_error == pytest.approx((1 + 2) / 6)
+    swapped = confusion(np.array([0, 0, 1, 1]), np.array([1, 1, 0, 0]), labels=(0, 1))
+    assert swapped.pixel_rand_error == 0 and swapped.pixel_error == 1  # names are left aside
+    assert math.isnan(confusion(np.array([0]), np.array([0]), labels=(0,)).pixel_rand_error)
+
+
+@given(seed=seeds)
+def test_the_rand_error_is_that_of_all_pairs(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    count = int(rng.integers(2, 5))
+    truth, predicted = rng.integers(0, count, (2, rng.integers(2, 40)))
+    found = confusion(truth, predicted, labels=range(count))
+    one, two = (each[:, None] == each for each in (truth, predicted))
+    pairs = len(truth) * (len(truth) - 1)
+    assert found.pixel_rand_error == pytest.approx((one != two).sum() / pairs)
+    if count == 2:
+        wrong, n = found.pixel_error, len(truth)
+        assert found.pixel_rand_error == pytest.approx(2 * wrong * (1 - wrong) * n / (n - 1))
+
+
 def test_average_precision_by_hand() -> None:
     assert average_precision(np.array([1, 0, 1]), np.array([3.0, 2.0, 1.0])) == pytest.approx(5 / 6)
     assert average_precision(np.array([1, 0]), np.array([1.0, 1.0])) == 0.5  # one threshold

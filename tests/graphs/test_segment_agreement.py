@@ -22,6 +22,7 @@ def test_a_split_and_a_merger_by_hand() -> None:
     merged = segment_agreement(TRUTH, np.ones((2, 5), dtype=int))
     assert merged.rand_merge == pytest.approx(0.5) and merged.rand_split == 1
     assert merged.voi_merge == pytest.approx(1) and merged.voi_split == 0
+    assert split.voi == pytest.approx(0.5) and merged.voi == pytest.approx(1)
     # Pairs of different voxels: 12 right ones, 56 joined.
     assert merged.adapted_rand_error == pytest.approx(1 - 2 * 24 / (24 + 56))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.topodelin.training.drawings import write_run
-from topodelin.models import load_model
+from topodelin.models import load_distance_model
 from topodelin.training import ConfigError, Interrupted, load_config, train
 from topodelin.training.checkpoint import CheckpointError, read_header
 
@@ -47,7 +47,7 @@ def timeless(folder: Path) -> list[dict]:
 def test_a_run_leaves_a_network_checkpoints_metrics_log_and_settings(tmp_path: Path) -> None:
     yaml, folder = write_run(tmp_path), tmp_path / "run"
     said = run(yaml, folder)
-    network, card = load_model(folder / "model.safetensors")
+    network, card = load_distance_model(folder / "model.safetensors")
     assert card.spacing == (1.0, 0.5, 0.5)
     assert card.threshold in (2.0, 3.0)
     assert card.provenance["data"] == ["image.npy"]
@@ -78,7 +78,7 @@ def test_the_loss_falls_on_a_rendered_volume(tmp_path: Path) -> None:
     losses = [record["loss"] for record in records(folder)]
     assert losses[-1] < 0.5 * losses[0]
     assert len(list((folder / "rendered").glob("*.npz"))) == 1
-    assert load_model(folder / "model.safetensors")[1].threshold == 2.0
+    assert load_distance_model(folder / "model.safetensors")[1].threshold == 2.0
 
 
 # Rotation, dropout, averaging and a background thread: all that could carry hidden state.
