@@ -42,6 +42,7 @@ from topodelin.losses.catalogue import CATALOGUE
 # see between lines that are nearer to each other.
 FINE: dict[str, Any] = {"separator_radius": 2.0, "edge_hi": 9.0}
 VARIANTS = {"topo, fine": TopoLoss(**FINE), "conn, fine": ConnLoss(topo=FINE)}
+ON_LINES = [name for name, entry in CATALOGUE.items() if entry.takes != "labels"]
 SEEN = 1e-3  # of the largest gradient
 LONG_ENOUGH = 2.0  # seconds of rounds
 STATUS = Path("/proc/self/status")
@@ -56,7 +57,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--scenes", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--losses", default=",".join(LOSSES), help="names, with commas")
+    parser.add_argument("--losses", default=",".join(ON_LINES), help="names, with commas")
     parser.add_argument("--table", action="store_true", help="print Markdown")
     options = parser.parse_args(arguments)
     if options.toy:

@@ -18,6 +18,9 @@ annotated one, 0 on the centreline and clipped at `d_max` (`L2DLoss` takes three
 `SnakeLoss` graphs). `WeightedSum` adds them, with weights that may follow a schedule (`Ramp`,
 `Switch`) or the gradients (`GradientBalance`); `FromLogits` and `FromProbabilities` adapt them to
 networks that predict a foreground; `MinProjectionLoss` lifts any image loss to volumes.
+
+Of classes (`takes = "labels"`): `CrossEntropyLoss`, `FocalLoss`, `DiceLoss` and `DiceBCELoss` take
+logits and a `LabelTarget`, which may leave voxels out or weigh them.
 """
 
 from torch import nn
@@ -28,8 +31,11 @@ from topodelin.losses.centre_slack import CentreSlackLoss, centre_slack_loss
 from topodelin.losses.cldice import ClDiceLoss, cldice_loss, soft_cldice
 from topodelin.losses.conn import ConnLoss, conn_loss
 from topodelin.losses.critical_components import CriticalVoxels, critical_voxels
+from topodelin.losses.cross_entropy import CrossEntropyLoss, FocalLoss, cross_entropy_loss
+from topodelin.losses.dice import DiceBCELoss, DiceLoss, dice_loss
 from topodelin.losses.l2d import L2DLoss, l2d_loss
 from topodelin.losses.l3d import L3DLoss, l3d_loss
+from topodelin.losses.labels import LabelTarget
 from topodelin.losses.malis import MalisLoss, affinity_malis_loss, malis_loss
 from topodelin.losses.min_projection import (
     MinProjectionLoss,
@@ -68,6 +74,10 @@ LOSSES: dict[str, type[nn.Module]] = {
     "malis": MalisLoss,
     "supervoxel": SupervoxelLoss,
     "path": PathLoss,
+    "cross_entropy": CrossEntropyLoss,
+    "focal": FocalLoss,
+    "dice": DiceLoss,
+    "dice_bce": DiceBCELoss,
 }
 
 __all__ = [
@@ -77,11 +87,16 @@ __all__ = [
     "ClDiceLoss",
     "ConnLoss",
     "CriticalVoxels",
+    "CrossEntropyLoss",
+    "DiceBCELoss",
+    "DiceLoss",
+    "FocalLoss",
     "FromLogits",
     "FromProbabilities",
     "GradientBalance",
     "L2DLoss",
     "L3DLoss",
+    "LabelTarget",
     "MSELoss",
     "MalisLoss",
     "MinProjectionLoss",
@@ -107,6 +122,8 @@ __all__ = [
     "conn_loss",
     "critical_voxels",
     "crop_graph",
+    "cross_entropy_loss",
+    "dice_loss",
     "foreground_probability",
     "l2d_loss",
     "l3d_loss",

@@ -18,7 +18,7 @@ class LossEntry:
         path: of its class, to be imported.
         punishes: what makes it large.
         dims: the numbers of axes of space that it accepts.
-        takes: "distance_map", "projections" or "graphs".
+        takes: "distance_map", "projections", "graphs" or "labels".
         cost: how its time grows.
         milliseconds_96: measured, forward and backward, one thread; None if it was not.
         paper: where it was published.

@@ -82,7 +82,9 @@ class WeightedSum(nn.Module):
         return PreparedTargets(parts)
 
     def forward(
-        self, prediction: Tensor, target: Tensor | Mapping[str, Any] | PreparedTargets
+        self,
+        prediction: Tensor | Mapping[str, Tensor],
+        target: Tensor | Mapping[str, Any] | PreparedTargets,
     ) -> Scalar:
         factors = {
             name: weight_at(w.rho if isinstance(w, GradientBalance) else w, self.step)
@@ -93,9 +95,10 @@ class WeightedSum(nn.Module):
         self.last_weights = dict(factors)
         self.last_terms = {}
         if not used:
-            return prediction.sum() * 0.0
+            maps = [prediction] if isinstance(prediction, Tensor) else list(prediction.values())
+            return torch.stack([each.sum() * 0.0 for each in maps]).sum()
         if any(isinstance(self.weights[name], GradientBalance) for name in used):
-            return self._balanced(prediction, parts, factors)
+            return self._balanced(prediction, parts, factors)  # type: ignore[arg-type]
         values = {name: loss(prediction, parts[name]) for name, loss in used.items()}
         self.last_terms = {name: value.detach() for name, value in values.items()}
         return torch.stack([factors[name] * value for name, value in values.items()]).sum()

@@ -17,9 +17,12 @@ MAY_IMPORT = {
     "losses": {"graphs"},
     "volumes": set(),
     "models": set(),
+    "refinement": set(),
+    "prediction": {"models", "volumes", "refinement", "report"},
+    "classical": {"models"},
     "annotation": {"graphs", "volumes"},
     "report": {"graphs", "volumes"},
-    "training": {"models", "annotation", "losses", "graphs", "volumes"},
+    "training": {"classical", "models", "annotation", "losses", "graphs", "volumes"},
     "delineation": {"models", "volumes", "graphs"},
 }
 

@@ -29,6 +29,17 @@ def train(
     device: Annotated[
         str | None, typer.Option(help="auto, cpu, cuda, cuda:1 or mps, over the YAML.")
     ] = None,
+    devices: Annotated[
+        int | None, typer.Option(help="Devices of a machine that share a batch, over the YAML.")
+    ] = None,
+    nodes: Annotated[
+        int | None,
+        typer.Option(
+            help="Machines that share a batch, over the YAML; start the command on each, by "
+            "torchrun or with MASTER_ADDR, MASTER_PORT and NODE_RANK set."
+        ),
+    ] = None,
+    precision: Annotated[str | None, typer.Option(help="32 or bf16-mixed, over the YAML.")] = None,
 ) -> None:
     """Train the network that CONFIG describes. Running the same command again goes on."""
     import sys
@@ -37,8 +48,9 @@ def train(
     from topodelin.training import Interrupted, LineReport, LiveReport, load_config
     from topodelin.training import train as run
 
-    overrides = [*(settings or []), *([f"device={device}"] if device else [])]
-    checked = load_config(config, overrides=overrides)
+    flags = {"device": device, "devices": devices, "nodes": nodes, "precision": precision}
+    given = [f"{name}={value}" for name, value in flags.items() if value is not None]
+    checked = load_config(config, overrides=[*(settings or []), *given])
     folder = out or config.with_suffix("")
     live = LiveReport() if sys.stdout.isatty() else nullcontext(LineReport(_print))
     try:

@@ -4,5 +4,10 @@ from topodelin.cli import config as config
 from topodelin.cli import delineate as delineate
 from topodelin.cli import demo as demo
 from topodelin.cli import losses as losses
+from topodelin.cli import models as models
+from topodelin.cli import predict as predict
+from topodelin.cli import presets as presets
 from topodelin.cli import score as score
+from topodelin.cli import stats as stats
+from topodelin.cli import sweep as sweep
 from topodelin.cli import train as train

@@ -18,7 +18,7 @@ from torch.optim import Optimizer
 
 from topodelin import __version__
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 KEY = "topodelin_checkpoint"
 
 
@@ -33,14 +33,25 @@ class Progress:
     Args:
         step: steps done.
         validated: steps that were done at the last validation; -1 before the first.
-        best_quality: of the best validation; None before the first.
-        best_step: when it was.
+        best_score, last_score: of the best and the last validation; None before the first.
+        best_step: when the best was.
+        stood_still: validations since the last improvement that counts.
+        drops: how often the learning rate was lowered for that.
+        counted_score: of the last improvement that counted.
     """
 
     step: int = 0
     validated: int = -1
-    best_quality: float | None = None
+    best_score: float | None = None
+    last_score: float | None = None
     best_step: int = 0
+    stood_still: int = 0
+    drops: int = 0
+    counted_score: float | None = None
+
+    def take(self, other: "Progress") -> None:
+        """Become what another process knows."""
+        vars(self).update(vars(other))
 
 
 @dataclass
@@ -83,8 +94,13 @@ def save_checkpoint(path: Path, state: State, config: dict[str, Any]) -> None:
     plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    save_file(plain, part, metadata={KEY: json.dumps(header)})
-    replace_durably(part, path)
+    try:
+        save_file(plain, part, metadata={KEY: json.dumps(header)})
+        replace_durably(part, path)
+    except SafetensorError as error:  # how it calls a full disk
+        raise OSError(f"{path}: cannot be written: {error}") from None
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def load_checkpoint(path: Path, state: State) -> None:
@@ -129,6 +145,11 @@ def read_header(path: Path) -> dict[str, Any]:
         raise CheckpointError(
             f"{path}: was written by topodelin {header['topodelin']}, which is newer than this "
             f"one ({__version__}); update topodelin to go on"
+        )
+    if header["format_version"] < FORMAT_VERSION:
+        raise CheckpointError(
+            f"{path}: was written by topodelin {header['topodelin']}, an older one than this "
+            f"({__version__}), with which it can be finished; start again with `--restart`"
         )
     return header
 

@@ -2,107 +2,41 @@
 
 One YAML file describes one run (`config_file.py` reads it). Lengths with `_um` are micrometres,
 everything called spacing is µm per voxel `(z, y, x)`, distances of maps are finest voxel edges.
+What is learnt is the section `task` (`config_task.py`); without it, distance maps.
 """
 
-import math
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import Field, field_validator, model_validator
 
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
-Count = Annotated[int, Field(gt=0)]
-Spacing = tuple[Positive, Positive, Positive]
-Voxels = tuple[Count, Count, Count]
-Whole = Annotated[int, Field(ge=0)]
-Extent = tuple[Whole, Whole, Whole]
-Percentile = Annotated[float, Field(ge=0, le=100)]
-Range = tuple[float, float]
-
-
-class Section(BaseModel):
-    """A part of the configuration: frozen, and closed to keys it does not know."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Rendered(Section):
-    """Volumes of synthetic neurites, rendered once at the start of a run."""
-
-    count: Count = Field(default=8, description="how many volumes")
-    shape: Voxels = Field(default=(64, 256, 256), description="voxels (z, y, x)")
-    spacing: Spacing | None = Field(
-        default=None, description="µm per voxel; the target's by default"
-    )
-    seed: int | None = Field(default=None, description="another seed than that of the run")
-    trees: tuple[Count, Count] = Field(
-        default=(1, 5), description="fewest and most neurites per volume"
-    )
-    microscope: Literal["random", "two_photon", "confocal"] = Field(
-        default="random", description="preset, or for each volume its own parameters"
-    )
-
-
-class Entry(Section):
-    """A real stack with its tracing, or a set of rendered volumes."""
-
-    image: Path | None = Field(default=None, description="a stack that `topodelin` can open")
-    truth: Path | None = Field(default=None, description="its tracing, SWC")
-    projections: tuple[Path, Path, Path] | None = Field(
-        default=None,
-        description="in the place of `truth`, for losses such as l2d: TIFFs of the lines traced in "
-        "the projections along z, y and x, not 0 on a line",
-    )
-    spacing: Spacing | None = Field(
-        default=None, description="of the image, where its file has none"
-    )
-    unit: Literal["um", "voxel"] = Field(default="um", description="of the coordinates in `truth`")
-    rendered: Rendered | None = None
-    weight: Positive = Field(
-        default=1.0, description="how often each volume of this entry is drawn"
-    )
-
-    @model_validator(mode="after")
-    def one_kind(self) -> "Entry":
-        annotations = (self.truth is not None) + (self.projections is not None)
-        real = self.image is not None and annotations == 1 and self.rendered is None
-        made = self.rendered is not None and self.image is None and annotations == 0
-        if not real and not made:
-            raise ValueError(
-                "must hold either `image` and `truth`, or `image` and `projections`, or `rendered`"
-            )
-        return self
-
-
-class Data(Section):
-    """What is learnt from, and what the network is judged on."""
-
-    train: list[Entry] = Field(min_length=1)
-    validation: list[Entry] = []
-    percentiles: tuple[Percentile, Percentile] = Field(
-        default=(50.0, 99.9), description="of a stack's brightness, mapped to 0 and 1"
-    )
-    memory_gb: NotNegative = Field(
-        default=4.0,
-        description="stacks are held in memory up to this sum, the others read box by box",
-    )
-
-    @model_validator(mode="after")
-    def judged_in_the_volume(self) -> "Data":
-        for index, entry in enumerate(self.validation):
-            if entry.projections is not None:
-                raise ValueError(
-                    f"`validation[{index}]` must hold `truth`: centrelines are judged in the volume"
-                )
-        return self
+from topodelin.training.config_data import Data
+from topodelin.training.config_loss import Loss
+from topodelin.training.config_section import (
+    Count,
+    Extent,
+    NotNegative,
+    Positive,
+    Range,
+    Section,
+    Share,
+    Spacing,
+    Voxels,
+    Whole,
+)
+from topodelin.training.config_task import Distance, Labelled, Task
 
 
 class Model(Section):
     """A network by name, with the arguments of its class."""
 
-    name: str = "unet"
+    name: str = Field(default="unet", description="see `topodelin models list`")
     arguments: dict[str, Any] = {}
+    weights: Path | None = Field(
+        default=None,
+        description="start from the weights of this .safetensors file where names and shapes match",
+    )
     licence: str = Field(
         default="unstated", description="of the weights, for the model file's card"
     )
@@ -120,12 +54,22 @@ class Target(Section):
 
 
 class Sampling(Section):
-    """Random crops."""
+    """Crops: where they are taken."""
 
+    kind: Literal["auto", "random", "foreground", "lattice", "centred"] = Field(
+        default="auto",
+        description="random: anywhere; foreground: with enough voxels that matter; lattice: one "
+        "random corner in every bin, all bins once per epoch; centred: around a labelled voxel. "
+        "auto: what suits the task",
+    )
+    bins: Voxels | None = Field(default=None, description="voxels of the bins of `lattice`")
+    foreground: list[str] = Field(
+        default=[], description="classes that `foreground` and `centred` look for; all if empty"
+    )
     crop: Voxels = Field(default=(32, 96, 96), description="voxels (z, y, x) of the target's grid")
     batch: Count = Field(default=2, description="crops per step, over all devices")
     min_foreground: Whole = Field(
-        default=100, description="centreline voxels that a crop holds at least"
+        default=100, description="centreline (or foreground) voxels that a crop holds at least"
     )
     workers: Whole = Field(
         default=1, description="threads that prepare crops ahead; 0 prepares them in between"
@@ -141,6 +85,20 @@ class Intensity(Section):
     noise: Range = Field(
         default=(0.0, 0.05), description="standard deviation of added Gaussian noise"
     )
+    blur: Range = Field(default=(0.0, 0.0), description="sigma of a Gaussian blur, voxels")
+    missing_slice: Share = Field(
+        default=0.0, description="probability that one slice of a crop is blank"
+    )
+
+
+class Elastic(Section):
+    """A smooth random displacement within the slices, the same in all slices of a crop."""
+
+    points: Count = Field(default=20, description="nodes of the coarse grid along y and x")
+    amplitude: Positive = Field(default=20.0, description="voxels")
+    smoothing: NotNegative = Field(
+        default=0.6, description="sigma of the Gaussian on the coarse grid, nodes"
+    )
 
 
 class Augmentation(Section):
@@ -151,72 +109,51 @@ class Augmentation(Section):
     rotation: bool = Field(
         default=True, description="any angle, in the last plane of equal spacing"
     )
+    zoom: Range = Field(default=(1.0, 1.0), description="factors; the same along every axis")
+    shear: Range = Field(default=(0.0, 0.0), description="degrees, in the plane of the rotation")
+    elastic: Elastic | None = None
     intensity: Intensity | None = Intensity()
 
 
-class Ramp(Section):
-    """A weight that moves from one value to another over some steps."""
+class Group(Section):
+    """Weights that are treated differently."""
 
-    ramp: tuple[float, float] = Field(description="weight before and after")
-    start: Whole = Field(default=0, description="step at which it begins to move")
-    length: Whole = Field(default=0, description="steps that the move takes")
+    match: str = Field(description="regular expression, found in the name of a weight")
+    rate: NotNegative = Field(default=1.0, description="factor on the learning rate; 0 freezes")
+    weight_decay: NotNegative | None = Field(default=None, description="the optimiser's if null")
 
-
-class Switch(Section):
-    """One weight after another."""
-
-    switch: list[float] = Field(description="weights, one more than steps in `at`")
-    at: list[Whole] = Field(description="steps at which the weight changes")
-
-
-class Balance(Section):
-    """The weight that keeps the term's gradient in proportion to that of the first term."""
-
-    balance: NotNegative | Ramp | Switch = Field(
-        description="norm of the term's gradient over that of the first"
-    )
-    most: Positive = Field(default=math.inf, description="largest weight")
-
-
-def _kind_of_weight(value: object) -> str:
-    held = value if isinstance(value, dict) else vars(value) if hasattr(value, "__dict__") else ()
-    kinds = (Ramp, Switch, Balance)
-    named = (kind.__name__ for kind in kinds if kind.__name__.lower() in held)
-    return next(named, "float")
-
-
-Weight = Annotated[
-    Annotated[float, Tag("float")]
-    | Annotated[Ramp, Tag("Ramp")]
-    | Annotated[Switch, Tag("Switch")]
-    | Annotated[Balance, Tag("Balance")],
-    Discriminator(_kind_of_weight),
-]
-
-
-class Term(Section):
-    """One term of the loss, with the arguments of its class."""
-
-    loss: str | None = Field(
-        default=None, description="name of the loss, where it is not that of the term"
-    )
-    weight: Weight = 1.0
-    arguments: dict[str, Any] = {}
-
-
-class Loss(Section):
-    """A weighted sum of terms, each by its name."""
-
-    terms: dict[str, Term] = Field(default={"mse": Term()}, min_length=1)
+    @field_validator("match")
+    @classmethod
+    def is_an_expression(cls, match: str) -> str:
+        try:
+            re.compile(match)
+        except re.error as error:
+            raise ValueError(f"must be a regular expression, got {match!r}: {error}") from None
+        return match
 
 
 class Optimizer(Section):
     """How the weights follow the gradient."""
 
-    name: Literal["adam", "adamw", "sgd"] = "adam"
+    name: Literal["adam", "adamw", "nadam", "sgd"] = "adam"
     lr: Positive = 1e-3
-    weight_decay: NotNegative = 0.0
-    schedule: Literal["constant", "cosine"] = "cosine"
+    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = Field(
+        default=(0.9, 0.999), description="of adam and its kin; sgd takes the first"
+    )
+    eps: Positive = 1e-8
+    weight_decay: NotNegative = Field(
+        default=0.0, description="times the weight is added to its gradient (adamw: see there)"
+    )
+    groups: list[Group] = Field(default=[], description="the first that matches a name counts")
+    schedule: Literal["constant", "cosine", "exponential", "plateau"] = "cosine"
+    decay: Annotated[float, Field(gt=0, lt=1)] = Field(
+        default=0.75, description="factor of exponential and plateau"
+    )
+    decay_every: Count = Field(
+        default=2512,
+        description="steps between two factors of exponential; of plateau, validations without "
+        "improvement",
+    )
     warm_up: Whole = Field(
         default=100, description="steps over which the learning rate rises from 0"
     )
@@ -225,6 +162,19 @@ class Optimizer(Section):
         default=0.0,
         description="decay per step of a running mean of the weights, which is what is judged",
     )
+
+
+class Stopping(Section):
+    """When a run ends before its last step."""
+
+    patience: Count | None = Field(
+        default=None, description="validations without an improvement of `min_delta`"
+    )
+    min_delta: NotNegative = 0.0
+    floor: float | None = Field(
+        default=None, description="stop when a validation from step `floor_from` on is below"
+    )
+    floor_from: Whole = 0
 
 
 class Validation(Section):
@@ -251,6 +201,7 @@ class TrainingConfig(Section):
     """A whole run."""
 
     seed: Whole = 0
+    task: Task = Distance()
     data: Data
     model: Model = Model()
     target: Target = Target()
@@ -259,6 +210,7 @@ class TrainingConfig(Section):
     loss: Loss = Loss()
     optimizer: Optimizer = Optimizer()
     validation: Validation = Validation()
+    stopping: Stopping = Stopping()
     steps: Count = 10_000
     validate_every: Count = 500
     checkpoint_every: Count = 100
@@ -266,14 +218,88 @@ class TrainingConfig(Section):
     threads: Count | None = Field(
         default=None, description="CPU threads of torch; its own choice if null"
     )
-    device: str = Field(default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
-    devices: Count = Field(default=1, description="how many devices share a batch")
+    device: str = Field(default="auto", description="auto, cpu, mps, cuda, or one such as cuda:1")
+    devices: Count = Field(default=1, description="how many devices of a node share a batch")
+    nodes: Count = Field(default=1, description="how many machines share a batch")
+
+    @field_validator("device")
+    @classmethod
+    def is_a_device(cls, device: str) -> str:
+        if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", device):
+            raise ValueError(f"must be auto, cpu, mps, cuda, or one such as cuda:1, got {device!r}")
+        return device
+
+    @field_validator("precision", mode="before")
+    @classmethod
+    def may_be_a_number(cls, precision: object) -> object:
+        return "32" if precision == 32 else precision
+
+    @property
+    def score_name(self) -> str:
+        """What a validation measures, by name."""
+        if isinstance(self.task, Labelled):
+            return str(self.task.metric)
+        return "quality" if isinstance(self.task, Distance) else "negative loss"
 
     @model_validator(mode="after")
     def batch_fits_devices(self) -> "TrainingConfig":
-        if self.sampling.batch % self.devices:
+        share = self.devices * self.nodes
+        if self.sampling.batch % share:
             raise ValueError(
-                f"`sampling.batch` must be a multiple of `devices` ({self.devices}), "
+                f"`sampling.batch` must be a multiple of `devices` x `nodes` ({share}), "
                 f"got {self.sampling.batch}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def one_device_is_not_several(self) -> "TrainingConfig":
+        if ":" in self.device and self.devices * self.nodes > 1:
+            raise ValueError(
+                f"`device` must not name a single one for {self.devices} `devices` x {self.nodes} "
+                f"`nodes`, got {self.device!r}; e.g. {self.device.partition(':')[0]}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def trees_need_one_process(self) -> "TrainingConfig":
+        if self.task.kind == "voxelwise" and self.devices * self.nodes > 1:
+            raise ValueError("`devices` and `nodes` must be 1 for the task `voxelwise`")
+        return self
+
+    @model_validator(mode="after")
+    def annotations_suit_the_task(self) -> "TrainingConfig":
+        suits: tuple[str | None, ...] = ("truth", "projections", "rendered")
+        wanted = "`image` and `truth`, or `image` and `projections`, or `rendered`"
+        if isinstance(self.task, Labelled):
+            suits, wanted = ("labels",), "`image` and `labels`"
+        elif not isinstance(self.task, Distance):
+            suits, wanted = (None,), "`image` alone"
+        for part, entries in (("train", self.data.train), ("validation", self.data.validation)):
+            for index, entry in enumerate(entries):
+                place = f"`data.{part}[{index}]`"
+                if entry.annotation not in suits:
+                    raise ValueError(
+                        f"{place} must hold {wanted} for the task `{self.task.kind}`, "
+                        f"got {entry.annotation or '`image` alone'}"
+                    )
+                if entry.slices is not None and isinstance(self.task, Distance):
+                    raise ValueError(f"{place}: `slices` is for tasks without tracings")
+        return self
+
+    @model_validator(mode="after")
+    def classes_are_known(self) -> "TrainingConfig":
+        known = self.task.classes if isinstance(self.task, Labelled) else {}
+        named = [("sampling.foreground", name) for name in self.sampling.foreground]
+        for name, term in self.loss.terms.items():
+            if term.of_class is not None:
+                named.append((f"loss.terms.{name}.of_class", term.of_class))
+        for place, name in named:
+            if name not in known:
+                raise ValueError(f"`{place}` must name a class of `task.classes`, got {name!r}")
+        return self
+
+    @model_validator(mode="after")
+    def a_lattice_has_bins(self) -> "TrainingConfig":
+        if self.sampling.kind == "lattice" and self.sampling.bins is None:
+            raise ValueError("`sampling.kind: lattice` needs `sampling.bins`, voxels (z, y, x)")
         return self

@@ -1,6 +1,7 @@
 """Reading a run's YAML, and errors that name file, key, rule and value in one line."""
 
 import difflib
+import inspect
 import re
 import types
 import typing
@@ -12,7 +13,9 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from topodelin import __version__
-from topodelin.training.config import Balance, Ramp, Switch, TrainingConfig
+from topodelin.training.config import TrainingConfig
+from topodelin.training.config_loss import Balance, Ramp, Switch
+from topodelin.training.config_task import TASKS
 
 # Settings that say where and how a run is computed, not what it learns: free to change on resuming.
 FREE_TO_CHANGE = (
@@ -21,6 +24,8 @@ FREE_TO_CHANGE = (
     "checkpoint_every",
     "threads",
     "device",
+    "devices",
+    "nodes",
     "sampling.workers",
     "data.memory_gb",
 )
@@ -34,6 +39,7 @@ UNION_BRANCHES: dict[str, type[BaseModel] | None] = {
     "Ramp": Ramp,
     "Switch": Switch,
     "Balance": Balance,
+    **TASKS,
 }
 
 
@@ -109,6 +115,17 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"did you mean `{close[0]}`?" if close else f"known are {', '.join(sorted(known))}"
 
 
+def unknown_argument(made: Any, arguments: Iterable[str]) -> str:
+    """What is wrong with the first name that is no argument of a class; empty where all are."""
+    known = inspect.signature(made).parameters
+    if any(each.kind is each.VAR_KEYWORD for each in known.values()):
+        return ""
+    for name in arguments:
+        if name not in known:
+            return f"unknown argument `{name}`; {nearest(name, known)}"
+    return ""
+
+
 def _parse(text: bytes, name: str) -> dict[str, Any]:
     try:
         content = yaml.load(text, _Loader)  # noqa: S506  (a SafeLoader)
@@ -143,20 +160,40 @@ def _override(content: dict[str, Any], text: str) -> None:
 def _first_problem(error: ValidationError) -> str:
     problems = error.errors(include_url=False)
     problem = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
-    where, value = problem["loc"], problem["input"]
-    if problem["type"] == "extra_forbidden":
-        text = f"unknown key; {nearest(str(where[-1]), _known_keys(where[:-1]))}"
-    elif problem["type"] == "missing" and isinstance(where[-1], int):
-        where, text = where[:-1], f"holds too few values, got {value!r}"
-    elif problem["type"] == "missing":
-        text = "this key is required"
-    elif problem["type"] == "value_error":
-        text = str(problem.get("ctx", {}).get("error"))
-    else:
-        shown = repr(value) if len(repr(value)) < 60 else f"{repr(value)[:57]}..."
-        text = f"{problem['msg'][:1].lower()}{problem['msg'][1:]}, got {shown}"
+    where, text = _explained(problem)
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     return f"{_key_path(where)}: {text}{more}" if where else f"{text}{more}"
+
+
+def _explained(problem: Any) -> tuple[Sequence[str | int], str]:
+    """Where a problem of pydantic lies and what it is, in the words of this library."""
+    kind, where, value = problem["type"], problem["loc"], problem["input"]
+    shown = repr(value) if len(repr(value)) < 60 else f"{repr(value)[:57]}..."
+    if kind == "extra_forbidden":
+        known = _known_keys(where[:-1])
+        inner = "; those of the class itself go under `arguments`" if "arguments" in known else ""
+        return where, f"unknown key; {nearest(str(where[-1]), known)}{inner}"
+    if kind == "missing" and isinstance(where[-1], int):
+        return where[:-1], f"holds too few values, got {value!r}"
+    if kind == "missing":
+        return where, "this key is required"
+    if kind == "value_error":
+        return where, str(problem.get("ctx", {}).get("error"))
+    if kind == "union_tag_invalid":  # of the section `task` alone
+        kinds = [name.partition(":")[2] for name in TASKS]
+        given = value.get("kind") if isinstance(value, dict) else value
+        return (
+            *where,
+            "kind",
+        ), f"must be a known name, got {given!r}; {nearest(str(given), kinds)}"
+    if kind in ("model_type", "model_attributes_type"):
+        keys = ", ".join(f"`{key}`" for key in _known_keys(where)[:3])
+        return where, f"must hold keys such as {keys}, got {shown}"
+    if where[-1] == "float" and isinstance(value, dict):
+        schedules = "`ramp`, `switch` or `balance`"
+        return where, f"must be a number, or hold {schedules}, got {shown}"
+    told = str(problem["msg"]).replace("valid tuple", "list")
+    return where, f"{told[:1].lower()}{told[1:]}, got {shown}"
 
 
 def _key_path(where: Sequence[str | int]) -> str:
@@ -194,7 +231,7 @@ def _with_files(config: TrainingConfig, path: Path) -> TrainingConfig:
     for part in ("train", "validation"):
         for index, entry in enumerate(data["data"][part]):
             place = f"{path}: data.{part}[{index}]"
-            for key in ("image", "truth"):
+            for key in ("image", "truth", "labels"):
                 if entry[key] is not None:
                     entry[key] = _file(folder, entry[key], f"{place}.{key}")
             if entry["projections"] is not None:
@@ -202,6 +239,9 @@ def _with_files(config: TrainingConfig, path: Path) -> TrainingConfig:
                     _file(folder, plane, f"{place}.projections[{axis}]")
                     for axis, plane in enumerate(entry["projections"])
                 ]
+    if data["model"]["weights"] is not None:
+        place = f"{path}: model.weights"
+        data["model"]["weights"] = _file(folder, data["model"]["weights"], place)
     return TrainingConfig.model_validate(data)
 
 

@@ -1,8 +1,9 @@
 """The training loop: one generator, without callbacks. The caller logs, validates and stops."""
 
 import math
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
 import torch
@@ -12,6 +13,8 @@ from torch.optim import Optimizer
 
 from topodelin.losses import WeightedSum
 from topodelin.losses.prepared import moved
+from topodelin.training.config import Optimizer as Optimizing
+from topodelin.training.processes import mean_over, talking, together
 from topodelin.training.sampler import Batch
 
 
@@ -21,7 +24,7 @@ class Step:
 
     Args:
         number: steps done, this one included.
-        loss: the weighted sum, over the share of the batch that this device had.
+        loss: the weighted sum; with several devices the mean of those of their shares.
         terms: each term before weighting, likewise.
         learning_rate: used in this step.
         gradient_norm: before clipping.
@@ -48,13 +51,17 @@ def steps(
 ) -> Generator[Step, None, None]:
     """Train on each batch and report it.
 
+    With several devices each has its share of a batch, as large as the others', and the gradients
+    are averaged: for losses that are means over the crops this is the step of the whole batch on
+    one device. Dropout and the statistics of batch normalisation are of the share.
+
     Args:
         fabric: where and in which precision to compute; `network` and `optimizer` come from its
             `setup`.
         network: image to distance map.
         loss: gets the number of steps done before, for weights that change.
         optimizer: its learning rate is set before each step.
-        batches: one for each step.
+        batches: one for each step, the share of this device.
         learning_rate: of a step, from the number of steps done before.
         first: steps done before the first batch.
         seed: with the step and the rank it seeds dropout, so that no generator has to be
@@ -65,44 +72,76 @@ def steps(
         FloatingPointError: when a prediction, a term or the gradient is not finite; it names the
             step and the term. The weights are still those of the step before.
     """
-    for done, batch in enumerate(batches, start=first):
-        network.train()  # a caller may have evaluated between two steps
+    coming = iter(batches)
+    for done in count(first):
+        with together(fabric):
+            batch = next(coming, None)
+        if batch is None:
+            return
+        learning_mode(network)  # a caller may have evaluated between two steps
         torch.manual_seed(_generator_seed(seed, done, fabric.global_rank))
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate(done)
+            group["lr"] = learning_rate(done) * group.get("rate", 1.0)
         loss.step = done
-        image, target = fabric.to_device(batch.image), moved(batch.target, fabric.device)
-        prediction = network(image)
-        _check_finite(prediction, "the network's output", done)
-        value = loss(prediction, target)
-        _check_terms(value, loss.last_terms, done)
+        with together(fabric):
+            image, target = fabric.to_device(batch.image), moved(batch.target, fabric.device)
+            prediction = network(image)
+            for name, output in named_outputs(prediction).items():
+                _check_finite(output, f"the network's output{name and f' `{name}`'}", done)
+            value = loss(prediction, target)
+            _check_terms(value, loss.last_terms, done)
+        if fabric.world_size > 1:  # averaging waits for every weight, also of heads without a term
+            value = value + sum((0 * out).sum() for out in named_outputs(prediction).values())
         optimizer.zero_grad(set_to_none=True)
-        fabric.backward(value)
+        with talking(fabric):
+            fabric.backward(value)
         norm = _clip(network, clip)
         if not math.isfinite(norm):
-            raise FloatingPointError(
-                f"the gradient is {norm} at step {done}; lower `optimizer.lr` or the weight of "
-                f"one of {', '.join(loss.last_terms)}"
-            )
+            with together(fabric):  # the gradient is the same everywhere
+                raise FloatingPointError(
+                    f"the gradient is {norm} at step {done}; lower `optimizer.lr` or the weight "
+                    f"of one of {', '.join(loss.last_terms)}"
+                )
         optimizer.step()
-        terms = {name: float(term) for name, term in loss.last_terms.items()}
-        yield Step(done + 1, value.item(), terms, learning_rate(done), norm)
+        mean, *terms = mean_over(fabric, [value.item(), *map(float, loss.last_terms.values())])
+        named = dict(zip(loss.last_terms, terms, strict=True))
+        yield Step(done + 1, mean, named, learning_rate(done), norm)
 
 
-def learning_rate(
-    step: int, *, peak: float, steps: int, warm_up: int = 0, schedule: str = "cosine"
-) -> float:
-    r"""The learning rate of a step: a rise over `warm_up` steps, then constant or a half cosine.
+def learning_rate(step: int, settings: Optimizing, *, steps: int, drops: int = 0) -> float:
+    r"""The learning rate of a step: a rise over `warm_up` steps, then what the schedule says.
 
-    $\eta_t = \eta (t + 1) / w$ for $t < w$; then $\eta$, or
-    $\eta \tfrac12 (1 + \cos(\pi (t - w) / (T - w)))$, which is 0 at the end $t = T$.
+    $\eta_t = \eta (t + 1) / w$ for $t < w$; then, with $\gamma$ = `decay`,
+
+    constant       $\eta$
+    cosine         $\eta \tfrac12 (1 + \cos(\pi (t - w) / (T - w)))$, which is 0 at the end $t = T$
+    exponential    $\eta \gamma^{\lfloor t / s \rfloor}$ with $s$ = `decay_every`
+    plateau        $\eta \gamma^k$, where $k$ = `drops` counts how often the validation stood still
     """
-    if step < warm_up:
-        return peak * (step + 1) / warm_up
-    if schedule == "constant":
-        return peak
-    progress = min(1.0, (step - warm_up) / max(1, steps - warm_up))
-    return peak * 0.5 * (1 + math.cos(math.pi * progress))
+    if step < settings.warm_up:
+        return settings.lr * (step + 1) / settings.warm_up
+    if settings.schedule == "exponential":
+        return settings.lr * settings.decay ** (step // settings.decay_every)
+    if settings.schedule == "plateau":
+        return settings.lr * settings.decay**drops
+    if settings.schedule == "constant":
+        return settings.lr
+    progress = min(1.0, (step - settings.warm_up) / max(1, steps - settings.warm_up))
+    return settings.lr * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def learning_mode(network: nn.Module) -> None:
+    """Training mode, but modules whose weights are all frozen keep their statistics as well."""
+    network.train()
+    for module in network.modules():
+        weights = list(module.parameters())
+        if weights and not any(weight.requires_grad for weight in weights):
+            module.eval()
+
+
+def named_outputs(prediction: Tensor | Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """The outputs of a network by name; a single one has none."""
+    return prediction if isinstance(prediction, Mapping) else {"": prediction}
 
 
 def average_weights(averaged: nn.Module, network: nn.Module, decay: float, step: int) -> None:

@@ -1,42 +1,32 @@
-"""What a run leaves behind: metrics, a log, and the card of its network."""
+"""What a run leaves behind: metrics, a log, and what the card tells of its network's origin."""
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from topodelin import __version__
-from topodelin.models import ModelCard
 from topodelin.training.checkpoint import State, replace_durably
-from topodelin.training.config import Entry, TrainingConfig
+from topodelin.training.config import TrainingConfig
+from topodelin.training.config_data import Entry
 from topodelin.training.loop import Step
 from topodelin.training.progress import LineReport, Report
-from topodelin.training.validation import Score
 
 
-def model_card(
-    config: TrainingConfig, state: State, threshold: float, score: dict[str, Any]
-) -> ModelCard:
-    """How to use the network of a run, and where it comes from."""
-    return ModelCard(
-        name=config.model.name,
-        arguments=state.network.arguments,  # type: ignore[arg-type]
-        spacing=config.target.spacing,
-        d_max=config.target.d_max,
-        threshold=threshold,
-        cube=config.validation.cube or config.sampling.crop,
-        margin=config.validation.margin,
-        percentiles=config.data.percentiles,
-        licence=config.model.licence,
-        provenance={
-            "trained_by": f"topodelin {__version__}",
-            "steps": state.progress.step,
-            "seed": config.seed,
-            "validation": score,
-            "data": [_described(entry) for entry in config.data.train],
-        },
-    )
+def provenance(
+    config: TrainingConfig, state: State, validation: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Where the network of a run comes from, for its card."""
+    return {
+        "trained_by": f"topodelin {__version__}",
+        "model": config.model.name,
+        "task": config.task.kind,
+        "steps": state.progress.step,
+        "seed": config.seed,
+        "validation": dict(validation),
+        "data": [_described(entry) for entry in config.data.train],
+    }
 
 
 class Metrics:
@@ -55,8 +45,8 @@ class Metrics:
             seconds=round(seconds, 4),
         )
 
-    def add_validation(self, step: int, scores: Sequence[Score]) -> None:
-        self._write(step=step, validation=[score.as_dict() for score in scores])
+    def add_validation(self, step: int, records: Sequence[Mapping[str, Any]]) -> None:
+        self._write(step=step, validation=[dict(record) for record in records])
 
     def forget_after(self, step: int, *, validated: int) -> None:
         """Drop what was written after the checkpoint: it will be written again."""

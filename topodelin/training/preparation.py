@@ -9,11 +9,13 @@ from lightning_fabric import Fabric
 from torch import nn
 
 from topodelin.losses import WeightedSum
-from topodelin.training.building import build_loss, build_network, lost_voxels
-from topodelin.training.config import Entry, Rendered, TrainingConfig
+from topodelin.training.building import lost_voxels
+from topodelin.training.config import TrainingConfig
+from topodelin.training.config_data import Entry, Rendered
+from topodelin.training.processes import together
 from topodelin.training.progress import Report
 from topodelin.training.rendered import render_sets
-from topodelin.training.sampler import Sampler, check_kinds, check_stack
+from topodelin.training.sampler import Sampler, check_stack
 from topodelin.training.stacks import Stack, open_stacks
 
 MOST_RENDERERS = 8  # processes; each holds a volume and the imports
@@ -27,26 +29,13 @@ def prepare_stacks(
     if sets:
         report.event(f"rendering {sum(each.count for each in sets)} volumes, where not done yet")
     render = partial(render_sets, sets, folder / "rendered", seed=config.seed)
-    if fabric.is_global_zero:
-        render(workers=min(torch.get_num_threads(), MOST_RENDERERS))
-    fabric.barrier()
+    with together(fabric):
+        if fabric.is_global_zero:
+            render(workers=min(torch.get_num_threads(), MOST_RENDERERS))
     volumes = render(workers=0)
     taught = open_stacks(config.data.train, volumes, config)
     judged = open_stacks(config.data.validation, volumes, config)
     return _usable(taught, config, report), judged
-
-
-def check_config(config: TrainingConfig) -> None:
-    """Say what would stop a run before its first step: names, arguments, stacks, tracings."""
-    build_network(config)
-    loss = build_loss(config)
-    frugal = config.model_copy(update={"data": config.data.model_copy(update={"memory_gb": 0.0})})
-    for entries, learnt in ((config.data.train, True), (config.data.validation, False)):
-        real = [entry for entry in entries if entry.rendered is None]
-        for stack in open_stacks(real, (), frugal):
-            if learnt:
-                check_stack(stack, config.sampling.crop, config.sampling.min_foreground)
-                check_kinds(stack, loss.takes)
 
 
 def make_sampler(

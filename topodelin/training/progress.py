@@ -53,7 +53,10 @@ class LineReport:
 
 
 class LiveReport:
-    """One line at the foot of a terminal that follows the run; events scroll above it."""
+    """One line at the foot of a terminal that follows the run; events scroll above it.
+
+    Nothing is drawn before the first event: of several processes one alone has any.
+    """
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -62,7 +65,6 @@ class LiveReport:
         self._live = Live(console=Console(highlight=False), refresh_per_second=4, transient=False)
 
     def __enter__(self) -> "LiveReport":
-        self._live.start()
         return self
 
     def __exit__(
@@ -76,11 +78,13 @@ class LiveReport:
     def event(self, text: str) -> None:
         from rich.text import Text
 
+        self._live.start()
         self._live.console.print(Text(text))
 
     def status(self, text: str, share: float) -> None:
         from rich.text import Text
 
+        self._live.start()
         self._live.update(Text(text, no_wrap=True, overflow="ellipsis"))
 
 

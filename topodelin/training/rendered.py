@@ -17,7 +17,7 @@ import numpy as np
 
 from topodelin.annotation import Microscope, random_neurites, render_microscopy
 from topodelin.graphs import NeuriteGraph
-from topodelin.training.config import Rendered
+from topodelin.training.config_data import Rendered
 
 
 @dataclass(frozen=True)

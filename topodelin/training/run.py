@@ -11,19 +11,18 @@ RUN/rendered/                      synthetic volumes
 
 import copy
 import shutil
-from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import NoReturn
 
 import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from topodelin.models import save_model
-from topodelin.training.building import build_loss, build_network, build_optimizer
+from topodelin.models import load_pretrained, save_model
+from topodelin.training.building import build_optimizer
 from topodelin.training.checkpoint import (
     CheckpointError,
     State,
@@ -41,12 +40,14 @@ from topodelin.training.config_file import (
 )
 from topodelin.training.interruption import Interrupted, Interruption
 from topodelin.training.loop import Step, average_weights, learning_rate, steps
-from topodelin.training.outputs import Metrics, Reports, model_card
+from topodelin.training.outputs import Metrics, Reports
 from topodelin.training.prefetch import batches
-from topodelin.training.preparation import make_sampler, prepare_stacks
+from topodelin.training.processes import anyone, start_processes, together
 from topodelin.training.progress import Pace, Report, status_line
 from topodelin.training.sampler import Batch
-from topodelin.training.validation import Score, best_score, validate
+from topodelin.training.stopping import advance, is_better, stopped
+from topodelin.training.tasks import Judgement, make_task
+from topodelin.training.tasks.voxelwise import train_voxelwise
 
 KEPT = ("config.yaml", "log.txt", "metrics.jsonl", "checkpoints", "model.safetensors")
 
@@ -57,12 +58,12 @@ class TrainingResult:
 
     Args:
         steps: done in all.
-        best_quality: of the best validation; None without validation stacks.
+        best_score: of the best validation, higher is better; None without validation stacks.
         model: the file of the best network.
     """
 
     steps: int
-    best_quality: float | None
+    best_score: float | None
     model: Path
 
 
@@ -88,20 +89,28 @@ def train(
         ValueError, OSError: a stack or a tracing cannot be used; the message names it.
         FloatingPointError: the loss is not finite; it names the step and the term.
         Interrupted: stopped by Ctrl-C or SIGTERM, after a checkpoint was saved.
+
+    With several devices these come from the first process; the others end silently
+    ([`together`][topodelin.training.processes.together]).
     """
     folder = Path(run_dir)
     folder.mkdir(parents=True, exist_ok=True)
     _check_own_folder(folder)
-    if not resume:
-        _delete_run(folder)
     if config.threads:
         torch.set_num_threads(config.threads)
-    fabric = _fabric(config)
-    changed = _check_same_run(folder, config)
+    fabric = start_processes(config)
+    with together(fabric):
+        if not resume and fabric.is_global_zero:
+            _delete_run(folder)
+    with together(fabric):
+        changed = _check_same_run(folder, config)
     with (folder / "log.txt").open("a", encoding="utf-8", buffering=1) as log:
         report = Reports(fabric.is_global_zero, log.write, progress)
         if changed:
             report.event(f"settings changed since this run was started: {', '.join(changed)}")
+        if config.task.kind == "voxelwise":  # fitted at once, without steps
+            score = train_voxelwise(config, folder, report)
+            return TrainingResult(1, score, folder / KEPT[-1])
         return _Run(config, folder, fabric, report).go()
 
 
@@ -113,23 +122,26 @@ class _Run:
     ) -> None:
         self.config, self.folder, self.fabric, self.report = config, folder, fabric, report
         self.last = folder / "checkpoints" / "last.safetensors"
-        network = build_network(config)
-        self.loss = build_loss(config)
-        train_stacks, self.judged = prepare_stacks(config, folder, fabric, report)
-        self.sampler = make_sampler(config, train_stacks, network, self.loss)
-        optimizer = build_optimizer(network, config.optimizer)
+        with together(fabric):
+            self.task = make_task(config, folder, fabric, report)
+            self.loss, network = self.task.loss, self.task.network
+            if config.model.weights is not None and not self.last.exists():
+                found = load_pretrained(network, config.model.weights)
+                report.event(f"{config.model.weights}: {found}")
+            optimizer = build_optimizer(network, config.optimizer)
         averaged = copy.deepcopy(network) if config.optimizer.averaging else None
         self.model, self.optimizer = fabric.setup(network, optimizer)
         if averaged is not None:
             averaged.to(fabric.device)
         self.state = State(network, optimizer, averaged)
-        if self.last.exists():
-            load_checkpoint(self.last, self.state)
-        if fabric.is_global_zero:
-            (folder / "config.yaml").write_text(dump_config(config), encoding="utf-8")
-        self.metrics = Metrics(folder / "metrics.jsonl", fabric.is_global_zero)
-        progress = self.state.progress
-        self.metrics.forget_after(progress.step, validated=progress.validated)
+        with together(fabric):
+            if self.last.exists():
+                load_checkpoint(self.last, self.state)
+            if fabric.is_global_zero:
+                (folder / "config.yaml").write_text(dump_config(config), encoding="utf-8")
+            self.metrics = Metrics(folder / "metrics.jsonl", fabric.is_global_zero)
+            progress = self.state.progress
+            self.metrics.forget_after(progress.step, validated=progress.validated)
 
     def go(self) -> TrainingResult:
         config, progress = self.config, self.state.progress
@@ -155,17 +167,21 @@ class _Run:
         with closing(source), closing(running), Interruption() as interruption:
             while True:
                 self._validate_when_due(interruption)
-                if progress.step >= config.steps:
+                if progress.step >= config.steps or self._ends_early():
                     break
-                if self._everyone_asks(interruption.requested):
-                    self._stop()
+                if anyone(self.fabric, interruption.requested):
+                    with together(self.fabric):
+                        self._stop()
                 pace.start()
-                self._after(next(running), pace)
-        self.save()
+                step = next(running)
+                with together(self.fabric):
+                    self._after(step, pace)
+        with together(self.fabric):
+            self._save()
         self.report.event(self._last_line())
-        return TrainingResult(progress.step, progress.best_quality, self.folder / KEPT[-1])
+        return TrainingResult(progress.step, progress.best_score, self.folder / KEPT[-1])
 
-    def save(self, name: str = "last") -> None:
+    def _save(self, name: str = "last") -> None:
         """Write a checkpoint, from the first process alone."""
         if self.fabric.is_global_zero:
             path = self.last.with_name(f"{name}.safetensors")
@@ -177,7 +193,7 @@ class _Run:
 
     def _prepared(self, step: int, **share: int) -> Batch:
         """The batch of a step, with what the loss makes of the annotation alone."""
-        batch = self.sampler.draw(step, **share)
+        batch = self.task.sampler.draw(step, **share)
         return batch._replace(target=self.loss.prepare(batch.target))
 
     def _after(self, step: Step, pace: Pace) -> None:
@@ -190,70 +206,66 @@ class _Run:
         line = status_line(step, config.steps, pace.seconds_per_step)
         self.report.status(line, step.number / config.steps)
         if step.number % config.checkpoint_every == 0:
-            self.save()
+            self._save()
 
     def _validate_when_due(self, interruption: Interruption) -> None:
         progress, config = self.state.progress, self.config
         due = progress.step % config.validate_every == 0 and progress.step > 0
         if progress.validated == progress.step or not (due or progress.step >= config.steps):
             return
-        if self.judged and self.fabric.is_global_zero:
-            try:
-                with interruption.at_once():
-                    scores = validate(self.judged_network, self.judged, config)
-            except KeyboardInterrupt:
-                self._stop()
-            self._judge(scores)
-        elif self.fabric.is_global_zero:
-            self._export(min(config.validation.thresholds), {})
+        with together(self.fabric):
+            if self.fabric.is_global_zero:
+                self._validate(interruption)
+        progress.take(self.fabric.broadcast(progress))
         progress.validated = progress.step
-        self.save()
-        self.fabric.barrier()
+        with together(self.fabric):
+            self._save()
 
-    def _judge(self, scores: Sequence[Score]) -> None:
-        progress, best = (
-            self.state.progress,
-            best_score(scores, self.config.validation.threshold_slack),
-        )
-        self.metrics.add_validation(progress.step, scores)
-        better = progress.best_quality is None or best.quality > progress.best_quality
+    def _validate(self, interruption: Interruption) -> None:
+        if not self.task.judged:
+            self._export(None)
+            return
+        try:
+            with interruption.at_once():
+                judgement = self.task.judge(self.judged_network)
+        except KeyboardInterrupt:
+            self._stop()
+        self._judged(judgement)
+
+    def _judged(self, judgement: Judgement) -> None:
+        progress = self.state.progress
+        self.metrics.add_validation(progress.step, judgement.records)
+        best, better = progress.best_score, is_better(judgement.score, progress)
         self.report.event(
-            f"step {progress.step}: quality {best.quality:.3f} at "
-            f"{self.config.validation.tolerance_um:g} µm (completeness {best.completeness:.3f}, "
-            f"correctness {best.correctness:.3f}, threshold {best.threshold:g})"
-            + (", the best so far" if better else f", best {progress.best_quality:.3f}")
+            f"step {progress.step}: {judgement.text}"
+            + (", the best so far" if better else f", best {best:.3f}")
         )
+        advance(progress, judgement.score, self.config)
         if better:
-            progress.best_quality, progress.best_step = best.quality, progress.step
             progress.validated = progress.step
-            self._export(best.threshold, best.as_dict())
-            self.save("best")
+            self._export(judgement)
+            self._save("best")
 
-    def _export(self, threshold: float, score: dict[str, Any]) -> None:
-        card = model_card(self.config, self.state, threshold, score)
+    def _export(self, judgement: Judgement | None) -> None:
+        card = self.task.card(self.state, judgement)
         save_model(self.folder / "model.safetensors", self.judged_network, card)
 
-    def _stop(self) -> None:
-        self.save()
+    def _ends_early(self) -> bool:
+        reason = stopped(self.state.progress, self.config)
+        if reason:
+            self.report.event(f"stopping at step {self.state.progress.step}: {reason}")
+        return bool(reason)
+
+    def _stop(self) -> NoReturn:
+        self._save()
         raise Interrupted(
             f"stopped at step {self.state.progress.step} of {self.config.steps}; "
             "the same command goes on from there"
         )
 
-    def _everyone_asks(self, requested: bool) -> bool:
-        if self.fabric.world_size == 1:
-            return requested
-        return bool(self.fabric.all_reduce(torch.tensor(float(requested)), reduce_op="sum"))
-
     def _learning_rate(self, step: int) -> float:
-        settings = self.config.optimizer
-        return learning_rate(
-            step,
-            peak=settings.lr,
-            steps=self.config.steps,
-            warm_up=settings.warm_up,
-            schedule=settings.schedule,
-        )
+        settings, drops = self.config.optimizer, self.state.progress.drops
+        return learning_rate(step, settings, steps=self.config.steps, drops=drops)
 
     def _first_line(self) -> str:
         progress, config = self.state.progress, self.config
@@ -262,27 +274,16 @@ class _Run:
         return (
             f"{begin}: {config.steps} steps of {config.sampling.batch} crops on "
             f"{self.fabric.device}, {config.model.name} with {count} weights, "
-            f"{len(self.sampler.stacks)} stacks to learn from, {len(self.judged)} to be judged on"
+            f"{self.task.learnt} stacks to learn from, {self.task.judged} to be judged on"
         )
 
     def _last_line(self) -> str:
         progress = self.state.progress
         said = f"done: {progress.step} steps, network in {self.folder / 'model.safetensors'}"
-        if progress.best_quality is not None:
-            said += f" (quality {progress.best_quality:.3f}, of step {progress.best_step})"
+        if progress.best_score is not None:
+            name = self.config.score_name
+            said += f" ({name} {progress.best_score:.3f}, of step {progress.best_step})"
         return said
-
-
-def _fabric(config: TrainingConfig) -> Fabric:
-    device, _, number = config.device.partition(":")
-    fabric = Fabric(
-        accelerator=device,
-        devices=[int(number)] if number else config.devices,
-        precision="32-true" if config.precision == "32" else config.precision,
-    )
-    if config.devices > 1:
-        fabric.launch()
-    return fabric
 
 
 def _check_same_run(folder: Path, config: TrainingConfig) -> list[str]:

@@ -5,7 +5,7 @@ on from any step, and any number of threads or devices draws the same crops.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from topodelin.graphs import NeuriteGraph
 from topodelin.losses import PreparedTargets
-from topodelin.training.augmentation import Motion, change_intensity, random_motion
+from topodelin.training.appearance import NORMALISED, change_appearance
 from topodelin.training.config import Augmentation
 from topodelin.training.stacks import Stack
 from topodelin.training.targets import (
@@ -27,6 +27,7 @@ from topodelin.training.targets import (
     planes_target,
     stacked,
 )
+from topodelin.training.warping import Warp, random_warp
 from topodelin.volumes import Box
 
 ATTEMPTS = 50  # random places tried before one is taken that is known to hold centreline
@@ -53,7 +54,7 @@ class Sampler:
         batch: crops per step.
         min_foreground: centreline voxels that each crop holds at least.
         d_max: where the distance map is clipped, finest voxel edges.
-        augmentation: motions and changes of brightness.
+        augmentation: changes of geometry and brightness.
         kinds: the kinds of annotation that the loss takes, see `targets.py`.
         lost: voxels by which the network's output is smaller than a crop, along each axis.
         attempts: random places tried; after them the crop is laid, without being turned, around
@@ -97,19 +98,19 @@ class Sampler:
         weights = self._weights
         stack = self.stacks[int(rng.choice(len(weights), p=weights))]
         for _ in range(self.attempts):
-            motion = self._motion(rng, stack)
-            box = _random_box(rng, motion.source_shape(self.crop), stack.image.shape)
-            if self._may_hold_enough(stack, box):
-                foreground, target = self._target(stack, box, motion)
+            warp = self._warp(rng, stack)
+            box = _random_box(rng, warp.source_shape(self.crop), stack.image.shape)
+            if self._may_hold_enough(stack, box, warp):
+                foreground, target = self._target(stack, box, warp)
                 if foreground >= self.min_foreground:
                     break
         else:
-            motion = Motion()
+            warp = Warp()
             box = _random_anchor_box(rng, stack, self.crop, self.min_foreground)
-            _, target = self._target(stack, box, motion)
-        image = motion.move_image(stack.read(box), self.crop)
+            _, target = self._target(stack, box, warp)
+        image = warp.move(stack.read(box), self.crop, 1)
         if self.augmentation.intensity is not None:
-            image = change_intensity(rng, image, self.augmentation.intensity)
+            image = change_appearance(rng, image, self.augmentation.intensity, limits=NORMALISED)
         return np.ascontiguousarray(image, dtype=np.float32), narrowed(target, self.lost)
 
     @cached_property
@@ -117,46 +118,55 @@ class Sampler:
         weights = np.array([stack.weight for stack in self.stacks])
         return weights / weights.sum()
 
-    def _motion(self, rng: np.random.Generator, stack: Stack) -> Motion:
-        """A random motion whose upright box fits in the stack; thin stacks are turned less."""
-        spacing = stack.image.spacing
-        motion = random_motion(rng, spacing, self.augmentation)
+    def _warp(self, rng: np.random.Generator, stack: Stack) -> Warp:
+        """A random warp whose upright box fits in the stack; thin stacks are only turned.
+
+        An elastic displacement is weakened where it would fold the crop: a neurite has one place.
+        """
+        warp = random_warp(rng, self.crop, stack.image.spacing, self.augmentation)
+        if warp.displacement is not None:
+            warp = replace(warp, displacement=warp.displacement.gentle())
         if stack.planes is not None:  # pixels, unlike curves, cannot be turned by any angle
-            motion = Motion(turns=motion.turns, flips=motion.flips)
-        for smaller in (motion, Motion(turns=motion.turns, flips=motion.flips)):
+            warp = warp.rearrangement()
+        for smaller in (warp, warp.rearrangement()):
             if _fits(smaller.source_shape(self.crop), stack.image.shape):
                 return smaller
-        return Motion(flips=motion.flips)
+        return Warp(flips=warp.flips)
 
-    def _may_hold_enough(self, stack: Stack, box: Box) -> bool:
+    def _may_hold_enough(self, stack: Stack, box: Box, warp: Warp) -> bool:
         """False where even the upright box, which the crop lies in, holds too little.
 
         Turning changes which voxels a curve passes, by less than a factor of two.
         """
-        return _count(stack.centreline, box) * 2 >= self.min_foreground
+        _, most = warp.stretches
+        return _count(stack.centreline, box) * 2 * most >= self.min_foreground
 
-    def _target(self, stack: Stack, box: Box, motion: Motion) -> tuple[int, dict[str, Any]]:
+    def _target(self, stack: Stack, box: Box, warp: Warp) -> tuple[int, dict[str, Any]]:
         """How many centreline voxels a crop holds, and its annotation."""
         spacing, crop = stack.image.spacing, self.crop
         if stack.planes is not None:
-            target = planes_target(stack.planes, box, motion, crop, spacing, self.d_max)
+            target = planes_target(stack.planes, box, warp, crop, spacing, self.d_max)
             return planes_foreground(stack.planes, box), target
-        graph, origin = self._turned(stack, box, motion)
+        graph, origin = self._moved(stack, box, warp)
         target = graph_target(graph, origin, crop, spacing, self.d_max)
         return int(np.count_nonzero(target["distance_map"] == 0)), target
 
-    def _turned(
-        self, stack: Stack, box: Box, motion: Motion
+    def _moved(
+        self, stack: Stack, box: Box, warp: Warp
     ) -> tuple[NeuriteGraph, tuple[int, int, int]]:
         """The centrelines of a crop, and the voxel of their frame at which it begins."""
         spacing = stack.image.spacing
-        if motion == Motion():
+        if warp == Warp(plane=warp.plane):
             return stack.truth, box.begin
         centre = (np.add(box.begin, box.end) - 1) / 2 * spacing
         new_centre = (np.array(self.crop) - 1) / 2 * spacing
-        reach = np.linalg.norm(np.array(box.shape) * spacing) / 2 + self.d_max * min(spacing)
+        least, _ = warp.stretches
+        margin = self.d_max * min(spacing) / least
+        reach = np.linalg.norm(np.array(box.shape) * spacing) / 2 + margin
         near = _near(stack.truth, centre, float(reach))
-        moved = motion.move_positions(near.positions - centre) + new_centre
+        if warp.displacement is not None:  # straight lines become bent ones
+            near = near.split(min(spacing))
+        moved = warp.move_positions(near.positions - centre) + new_centre
         return NeuriteGraph(moved, near.edges), (0, 0, 0)
 
 

@@ -9,7 +9,8 @@ import tifffile
 
 from topodelin.annotation import centreline_mask, check_planes
 from topodelin.graphs import NeuriteGraph, read_swc
-from topodelin.training.config import Entry, TrainingConfig
+from topodelin.training.config import TrainingConfig
+from topodelin.training.config_data import Entry
 from topodelin.training.rendered import RenderedVolume
 from topodelin.training.targets import planes_centreline
 from topodelin.volumes import (

@@ -14,7 +14,7 @@ import torch
 from topodelin.annotation import crop_projections, distance_map, graph_distance_map, visual_hull
 from topodelin.graphs import NeuriteGraph
 from topodelin.losses import VoxelGraph, crop_graph
-from topodelin.training.augmentation import Motion
+from topodelin.training.warping import Warp
 from topodelin.volumes import Box, Spacing
 
 Voxels = tuple[int, int, int]
@@ -44,7 +44,7 @@ def graph_target(
 def planes_target(
     planes: Sequence[np.ndarray],
     box: Box,
-    motion: Motion,
+    warp: Warp,
     shape: Voxels,
     spacing: Spacing,
     d_max: float,
@@ -53,13 +53,13 @@ def planes_target(
 
     Args:
         planes: the annotated projections of the volume, see `crop_projections`.
-        box: upright, in the volume; `motion`, without an angle, turns it into `shape` voxels.
+        box: upright, in the volume; `warp`, of turns and flips only, makes `shape` voxels of it.
     """
     turned: list[np.ndarray] = [np.empty(0)] * 3
     for axis, plane in enumerate(crop_projections(planes, box.begin, box.shape)):
         deep = np.broadcast_to(np.expand_dims(plane, axis), box.shape)
-        seen_along = int(np.abs(motion.move_positions(np.eye(3)[axis : axis + 1])).argmax())
-        seen = np.asarray(motion.move_image(deep, shape).any(axis=seen_along))
+        seen_along = int(np.abs(warp.move_positions(np.eye(3)[axis : axis + 1])).argmax())
+        seen = np.asarray(warp.move(deep, shape, 0).any(axis=seen_along))
         turned[seen_along] = plane_distances(seen, seen_along, spacing, d_max)
     return {"projections": tuple(turned)}
 

@@ -19,10 +19,12 @@ class IntensityRange:
     Args:
         low: typical background, becomes 0.
         high: bright structure, becomes 1; must exceed `low`.
+        limits: what lies beyond these is cut off afterwards.
     """
 
     low: float
     high: float
+    limits: tuple[float, float] = (-1.0, 2.0)
 
     def __post_init__(self) -> None:
         if not (np.isfinite([self.low, self.high]).all() and self.high > self.low):
@@ -31,10 +33,10 @@ class IntensityRange:
             )
 
     def normalize(self, array: np.ndarray) -> np.ndarray:
-        """Intensities as float32, `clip((array - low) / (high - low), -1, 2)`."""
+        """Intensities as float32, `clip((array - low) / (high - low), *limits)`."""
         scale = np.float32(1 / (self.high - self.low))
         scaled = np.subtract(array, np.float32(self.low), dtype=np.float32)
-        return np.clip(scaled * scale, -1, 2)
+        return np.clip(scaled * scale, np.float32(self.limits[0]), np.float32(self.limits[1]))
 
 
 def intensity_range(
@@ -66,6 +68,31 @@ def intensity_range(
     if high <= low:
         high = low + 1
     return IntensityRange(low, high)
+
+
+def intensity_scaling(
+    volume: Volume, kind: str, *, percentiles: tuple[float, float] = (50.0, 99.9)
+) -> IntensityRange:
+    """How the intensities of a volume are brought to the range that a network was trained on.
+
+    Args:
+        volume: read lazily, as by [`intensity_range`][].
+        kind: "percentiles" = as there; "standard" = mean 0 and standard deviation 1; "range" = the
+            range of the data type becomes 0 to 1 (floating point stays as it is).
+    """
+    everything = (-np.inf, np.inf)
+    if kind == "percentiles":
+        return intensity_range(volume, percentiles=percentiles)
+    if kind == "range":
+        whole = volume.dtype.kind in "iu"
+        low, high = (np.iinfo(volume.dtype).min, np.iinfo(volume.dtype).max) if whole else (0, 1)
+        return IntensityRange(float(low), float(high), everything)
+    if kind != "standard":
+        raise ValueError(f"`kind` must be percentiles, standard or range, got {kind!r}")
+    blocks = _blocks(volume, 20_000_000)
+    sample = np.concatenate([volume.read(box).ravel() for box in blocks]).astype(np.float64)
+    mean, spread = float(sample.mean()), float(sample.std())
+    return IntensityRange(mean, mean + (spread or 1.0), everything)
 
 
 def _blocks(volume: Volume, max_voxels: int) -> Iterator[Box]:

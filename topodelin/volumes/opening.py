@@ -50,6 +50,19 @@ def open_volume(path: str | os.PathLike[str], *, spacing: Sequence[float] | None
         ) from error
 
 
+def open_images(path: str | os.PathLike[str], *, spacing: Sequence[float] | None = None) -> Volume:
+    """As [`open_volume`][], but a single 2-D TIFF or PNG image is a volume of one slice.
+
+    For networks of images. Its spacing along z, which it cannot know, is only there for form.
+    """
+    from topodelin.volumes.slices import is_slice, open_files
+
+    where = Path(path)
+    if not where.is_file() or not is_slice(where):
+        return open_volume(path, spacing=spacing)
+    return open_files([where], None if spacing is None else check_spacing(spacing))
+
+
 def _open_folder(path: Path, spacing: Spacing | None) -> Volume:
     from topodelin.volumes.ome_zarr import is_zarr, open_ome_zarr
     from topodelin.volumes.slices import open_slices

@@ -31,12 +31,32 @@ def open_slices(path: Path, spacing: Spacing | None = None) -> Volume:
         raise VolumeError(
             f"{path}: holds no TIFF or PNG slices and is no OME-Zarr image; check the path"
         )
-    ordered = in_order(path, files)
-    array = SliceFolder(path, ordered)
+    return open_files(in_order(path, files), spacing, folder=path)
+
+
+def open_files(
+    files: list[Path], spacing: Spacing | None = None, *, folder: Path | None = None
+) -> Volume:
+    """2-D images as the slices of a volume, in that order; `folder` is what errors name."""
+    path = folder or files[0]
+    array = SliceFolder(path, files)
     check_image(path, array.shape, array.dtype)
     if spacing is None:
-        raise spacing_needed(path, "a folder of slices does not tell the size of its voxels")
+        raise spacing_needed(path, "2-D images do not tell the size of a voxel")
     return Volume(CheckedArray(array, path), spacing)
+
+
+def is_slice(file: Path) -> bool:
+    """Whether a file is one 2-D image; what is broken is not."""
+    with file.open("rb") as opened:
+        start = opened.read(8)
+    if not start.startswith((PNG_MAGIC, *TIFF_MAGIC)):
+        return False
+    try:
+        open_slice(file)
+    except VolumeError:
+        return False
+    return True
 
 
 def in_order(folder: Path, files: list[Path]) -> list[Path]:

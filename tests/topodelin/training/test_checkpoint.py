@@ -23,7 +23,7 @@ def state(seed: int, *, width: int = 3) -> State:
     optimizer = Adam(network.parameters(), lr=0.1)
     network(torch.rand(4, 2)).square().sum().backward()
     optimizer.step()
-    return State(network, optimizer, None, Progress(step=1, best_quality=0.5))
+    return State(network, optimizer, None, Progress(step=1, best_score=0.5))
 
 
 def test_a_saved_state_goes_on_with_the_same_bits(tmp_path: Path) -> None:
@@ -55,6 +55,7 @@ def test_a_crash_while_writing_leaves_the_old_checkpoint(
     with pytest.raises(OSError, match="no space"):
         save_checkpoint(path, state(1), {})
     assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]  # nor is the half left behind
 
 
 @pytest.mark.parametrize("content", [b"", b"\x80\x04pickle", b"\x02\0\0\0\0\0\0\0{}"])
@@ -66,10 +67,18 @@ def test_a_file_that_is_no_checkpoint_is_refused(content: bytes, tmp_path: Path)
 
 
 def test_a_newer_format_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoint, "FORMAT_VERSION", 2)
+    monkeypatch.setattr(checkpoint, "FORMAT_VERSION", 3)
     save_checkpoint(tmp_path / "a", state(0), {})
-    monkeypatch.setattr(checkpoint, "FORMAT_VERSION", 1)
+    monkeypatch.setattr(checkpoint, "FORMAT_VERSION", 2)
     with pytest.raises(CheckpointError, match="newer than this one"):
+        read_header(tmp_path / "a")
+
+
+def test_an_older_format_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoint, "FORMAT_VERSION", 1)
+    save_checkpoint(tmp_path / "a", state(0), {})
+    monkeypatch.setattr(checkpoint, "FORMAT_VERSION", 2)
+    with pytest.raises(CheckpointError, match="an older one.*--restart"):
         read_header(tmp_path / "a")
 
 
@@ -77,3 +86,18 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     save_checkpoint(tmp_path / "a", state(0, width=4), {})
     with pytest.raises(CheckpointError, match="another network"):
         load_checkpoint(tmp_path / "a", state(0))
+
+
+def test_a_full_disk_is_one_line_and_leaves_the_old_checkpoint(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    path = tmp_path / "last.safetensors"
+    save_checkpoint(path, state(0), {})
+    before, limits = path.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))  # no file may grow larger
+    try:
+        with pytest.raises(OSError, match=r"last\.safetensors: cannot be written: .*[Tt]oo large"):
+            save_checkpoint(path, state(1, width=99), {})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]

@@ -8,7 +8,8 @@ from torch.optim import SGD
 
 from topodelin.losses import MSELoss, Ramp, WeightedSum
 from topodelin.training import Batch, Step, steps
-from topodelin.training.loop import average_weights, learning_rate
+from topodelin.training.config import Optimizer
+from topodelin.training.loop import average_weights, learning_mode, learning_rate
 
 
 class Poisoned(nn.Module):
@@ -82,11 +83,29 @@ def test_dropout_depends_on_seed_and_step_alone() -> None:
 
 
 def test_the_learning_rate_rises_and_falls() -> None:
-    rates = [learning_rate(step, peak=1.0, steps=12, warm_up=4) for step in range(13)]
+    settings = Optimizer(lr=1.0, warm_up=4)
+    rates = [learning_rate(step, settings, steps=12) for step in range(13)]
     assert rates[:4] == [0.25, 0.5, 0.75, 1.0]
     assert rates[8] == pytest.approx(0.5)
     assert rates[12] == 0
-    assert learning_rate(9, peak=1.0, steps=12, warm_up=4, schedule="constant") == 1.0
+    constant = Optimizer(lr=1.0, warm_up=4, schedule="constant")
+    assert learning_rate(9, constant, steps=12) == 1.0
+
+
+def test_the_learning_rate_drops_every_so_many_steps_or_when_the_score_stands_still() -> None:
+    stairs = Optimizer(lr=1.0, warm_up=0, schedule="exponential", decay=0.5, decay_every=3)
+    assert [learning_rate(step, stairs, steps=99) for step in (0, 2, 3, 6)] == [1, 1, 0.5, 0.25]
+    plateau = Optimizer(lr=1.0, warm_up=0, schedule="plateau", decay=0.1)
+    assert learning_rate(50, plateau, steps=99, drops=2) == pytest.approx(0.01)
+
+
+def test_frozen_weights_keep_their_statistics_while_the_others_learn() -> None:
+    network = nn.Sequential(nn.BatchNorm1d(2), nn.BatchNorm1d(2))
+    for weight in network[0].parameters():
+        weight.requires_grad_(False)
+    network.eval()
+    learning_mode(network)
+    assert not network[0].training and network[1].training
 
 
 def test_averaged_weights_follow_at_the_pace_of_their_decay() -> None:

@@ -1,7 +1,7 @@
 import json
 from pathlib import Path
 
-from topodelin.training import Score, Step
+from topodelin.training import Step
 from topodelin.training.outputs import Metrics
 
 
@@ -12,7 +12,7 @@ def test_what_was_written_after_the_checkpoint_is_forgotten(tmp_path: Path) -> N
     for number in (1, 2, 3, 4, 5):
         metrics.add(Step(number, 1.0, {"mse": 1.0}, 0.1, 0.5), 0.01)
         if number in (2, 4):
-            metrics.add_validation(number, [Score(2.0)])
+            metrics.add_validation(number, [{"threshold": 2.0}])
     with (tmp_path / "metrics.jsonl").open("a") as file:
         file.write('{"step": 6, "lo')
 

@@ -1,14 +1,12 @@
 import json
 import os
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.topodelin.training.drawings import write_run
+from tests.topodelin.training.killing import kill_a_run
 from topodelin.models import load_distance_model
 from topodelin.training import ConfigError, Interrupted, load_config, train
 from topodelin.training.checkpoint import CheckpointError, read_header
@@ -96,17 +94,7 @@ def test_a_run_killed_at_any_moment_ends_with_the_same_bits(tmp_path: Path) -> N
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     run(yaml, whole)
 
-    command = [sys.executable, "-m", "topodelin", "train", str(yaml), "-o", str(killed)]
-    metrics, said = killed / "metrics.jsonl", tmp_path / "said.txt"
-    with (
-        said.open("w") as output,
-        subprocess.Popen(command, stdout=output, stderr=output) as process,
-    ):
-        while process.poll() is None and not (metrics.exists() and metrics.stat().st_size > 1000):
-            time.sleep(0.001)
-        process.send_signal(signal.SIGKILL)
-    assert process.returncode == -signal.SIGKILL, said.read_text()
-    stopped_at = read_header(killed / "checkpoints" / "last.safetensors")["progress"]["step"]
+    stopped_at = kill_a_run(yaml, killed)
     assert 4 <= stopped_at < 24
 
     assert f"going on from step {stopped_at}" in run(yaml, killed).events[0]
@@ -133,12 +121,12 @@ def test_ctrl_c_during_a_validation_does_not_lose_it(
 ) -> None:
     yaml, folder = write_run(tmp_path), tmp_path / "run"
 
-    def long(*_: object) -> None:
+    def long(*_: object, **__: object) -> None:
         os.kill(os.getpid(), signal.SIGINT)
         pytest.fail("the validation went on")
 
     with monkeypatch.context() as patched:
-        patched.setattr("topodelin.training.run.validate", long)
+        patched.setattr("topodelin.training.tasks.distance.validate", long)
         with pytest.raises(Interrupted, match="stopped at step 4"):
             run(yaml, folder)
     run(yaml, folder)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.topodelin.training.drawings import SPACING, stack
 from topodelin.graphs import NeuriteGraph
 from topodelin.training import Batch, Sampler
-from topodelin.training.config import Augmentation
+from topodelin.training.config import Augmentation, Elastic, Intensity
 
 PLAIN = Augmentation(intensity=None)
 
@@ -73,6 +73,35 @@ def test_without_turning_image_and_target_agree_exactly() -> None:
     batch = sampler(augmentation=flips).draw(0)
     image, target = batch.image, distances(batch)
     assert (image - (1 - target / 4).clamp(min=0)).abs().mean() < 0.01
+
+
+BENT = Augmentation(
+    zoom=(0.8, 1.25), shear=(-15, 15), elastic=Elastic(points=3, amplitude=4.0), intensity=None
+)
+
+
+@settings(max_examples=15)
+@given(step=st.integers(0, 10_000))
+def test_a_bent_image_and_its_distance_map_stay_in_step(step: int) -> None:
+    batch = sampler(augmentation=BENT).draw(step)
+    image, target = batch.image, distances(batch)
+    assert (image[target == 0] > 0.5).float().mean() > 0.98
+    assert image[target == 5].mean() < 0.05
+    assert (target == 0).sum(dim=(1, 2, 3, 4)).min() >= 8
+
+
+def test_a_displacement_too_strong_for_a_crop_is_weakened() -> None:
+    folding = Augmentation(elastic=Elastic(points=8, amplitude=5.0), intensity=None)
+    batch = sampler(augmentation=folding, batch=6).draw(0)
+    assert (batch.image[distances(batch) == 0] > 0.5).float().mean() > 0.98
+
+
+def test_changes_of_brightness_leave_the_target_alone() -> None:
+    strong = Augmentation(intensity=Intensity(gain=(3.0, 3.0), blur=(1.0, 1.0), missing_slice=1.0))
+    plain, changed = sampler(augmentation=PLAIN).draw(3), sampler(augmentation=strong).draw(3)
+    torch.testing.assert_close(distances(plain), distances(changed), rtol=0, atol=0)
+    assert (changed.image == 0).flatten(3).all(dim=3).any(dim=2).all()  # a slice of every crop
+    assert changed.image.max() <= 2  # the end of the range of a normalised image
 
 
 def test_a_rare_neurite_is_found_by_looking_where_it_is() -> None:

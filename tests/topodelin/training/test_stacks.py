@@ -5,7 +5,7 @@ import pytest
 
 from tests.topodelin.training.drawings import SHAPE, SPACING, image, line, write_run
 from topodelin.training import Stack, TrainingConfig, load_config, stacks
-from topodelin.training.config import Rendered
+from topodelin.training.config_data import Rendered
 from topodelin.training.rendered import render_sets
 from topodelin.training.stacks import open_stacks
 from topodelin.volumes import IntensityRange, Volume, intensity_range

@@ -140,7 +140,7 @@ def test_a_run_learns_from_projections_alone(tmp_path: Path) -> None:
         ({"projections": ["along_z.tif", "along_y.tif", "none.tif"]}, r"projections\[2\]: no such"),
         ({"projections": ["along_z.tif", "along_y.tif", "truth.swc"]}, "must be a TIFF of one"),
         ({"spacing": [1.0, 1.0, 1.0]}, "must have the spacing of the target"),
-        ({"truth": "truth.swc"}, "must hold either `image` and `truth`"),
+        ({"truth": "truth.swc"}, "must hold one kind of annotation, got truth and projections"),
     ],
 )
 def test_projections_that_do_not_fit_are_refused(

@@ -29,20 +29,20 @@ class ReadsTheDrawing(nn.Module):
 
 
 def test_a_network_that_sees_the_distance_traces_all_of_it() -> None:
-    best = best_score(validate(ReadsTheDrawing(), [stack()], JUDGED))
+    best = best_score(validate([ReadsTheDrawing()], [stack()], JUDGED))
     assert best.quality > 0.95
     assert best.truth_length == pytest.approx(line().length)
 
 
 def test_a_network_that_sees_nothing_scores_nothing() -> None:
-    scores = validate(ReadsTheDrawing(shift=5.0), [stack()], JUDGED)
+    scores = validate([ReadsTheDrawing(shift=5.0)], [stack()], JUDGED)
     assert [(score.completeness, score.correctness, score.quality) for score in scores[:2]] == [
         (0, 0, 0)
     ] * 2
 
 
 def test_lengths_are_pooled_over_stacks() -> None:
-    one, two = (validate(ReadsTheDrawing(), [stack()] * n, JUDGED)[1] for n in (1, 2))
+    one, two = (validate([ReadsTheDrawing()], [stack()] * n, JUDGED)[1] for n in (1, 2))
     assert two.matched_truth == pytest.approx(2 * one.matched_truth)
     assert two.quality == pytest.approx(one.quality)
 
@@ -72,5 +72,5 @@ def test_a_stack_without_truth_does_not_hide_the_others() -> None:
     empty = NeuriteGraph(np.zeros((0, 3)), np.zeros((0, 2), np.int64))
     bare = stack()
     unlabelled = type(bare)("bare", bare.image, bare.brightness, empty)
-    score = validate(ReadsTheDrawing(), [bare, unlabelled], JUDGED)[1]
+    score = validate([ReadsTheDrawing()], [bare, unlabelled], JUDGED)[1]
     assert 0.45 < score.correctness < 0.55  # everything traced in the second stack is false
