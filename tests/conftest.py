@@ -2,5 +2,5 @@
 
 from hypothesis import settings
 
-settings.register_profile("topodelin", deadline=None, derandomize=True, max_examples=50)
+settings.register_profile("topodelin", deadline=None, derandomize=True, max_examples=40)
 settings.load_profile("topodelin")
