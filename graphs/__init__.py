@@ -5,7 +5,9 @@ networkx are loaded by the functions that use them, so that scoring a file start
 """
 
 from topodelin.graphs.accumulator import Accumulator, Estimate
+from topodelin.graphs.ano import LinkedFiles, read_ano, write_ano
 from topodelin.graphs.apls import PathCosts, PathLengthSimilarity, apls
+from topodelin.graphs.apo import Marker, read_apo, write_apo
 from topodelin.graphs.barcode_matching import BarcodeMatching, match_barcodes
 from topodelin.graphs.betti import (
     BettiErrors,
@@ -36,11 +38,12 @@ from topodelin.graphs.expected_run_length import (
     run_length_of_labels,
 )
 from topodelin.graphs.find_errors import TracingError, TracingErrors, find_errors
-from topodelin.graphs.forest import drop_small_components, spanning_forest
+from topodelin.graphs.forest import drop_small_components, separated, spanning_forest
 from topodelin.graphs.holes_and_marbles import HolesAndMarbles, holes_and_marbles
 from topodelin.graphs.json_files import GraphFileError, read_graph_json, write_graph_json
 from topodelin.graphs.junction_arms import JunctionArms, junction_arms
 from topodelin.graphs.junction_score import JunctionScore, junction_score
+from topodelin.graphs.morphometry import Morphometry, morphometry
 from topodelin.graphs.nearest import NearestPoints, SegmentTree, nearest_on_segments
 from topodelin.graphs.neurite_graph import NeuriteGraph, as_neurite_graph, joined
 from topodelin.graphs.patch_betti import PatchBettiErrors, patch_betti_errors
@@ -57,6 +60,7 @@ from topodelin.graphs.swc import (
     check_swc,
     fix_swc,
     read_swc,
+    write_eswc,
     write_swc,
 )
 from topodelin.graphs.tlts import PathLengthAgreement, PathShares, tlts
@@ -81,6 +85,9 @@ __all__ = [
     "HolesAndMarbles",
     "JunctionArms",
     "JunctionScore",
+    "LinkedFiles",
+    "Marker",
+    "Morphometry",
     "NearestPoints",
     "NeuriteGraph",
     "PatchBettiErrors",
@@ -129,10 +136,13 @@ __all__ = [
     "mask_betti_errors",
     "mask_betti_numbers",
     "match_barcodes",
+    "morphometry",
     "nearest_on_segments",
     "patch_betti_errors",
     "path_score",
     "prune_branches",
+    "read_ano",
+    "read_apo",
     "read_graph_json",
     "read_swc",
     "repaired",
@@ -141,6 +151,7 @@ __all__ = [
     "run_length_of_labels",
     "score_tracing",
     "segment_agreement",
+    "separated",
     "skeleton_overlap",
     "smooth_branches",
     "spanning_forest",
@@ -149,10 +160,13 @@ __all__ = [
     "split_long_edges",
     "tlts",
     "voxel_quality",
+    "write_ano",
+    "write_apo",
     "write_errors",
     "write_errors_apo",
     "write_errors_csv",
     "write_errors_swc",
+    "write_eswc",
     "write_graph_json",
     "write_swc",
 ]

@@ -30,7 +30,7 @@ from topodelin.graphs.compared_paths import (
     control_paths,
     ratio_error,
 )
-from topodelin.graphs.contraction import contract
+from topodelin.graphs.fixed_order import contract_from_fixed_nodes
 from topodelin.graphs.neurite_graph import NetworkxGraph, NeuriteGraph
 from topodelin.graphs.path_distances import NodeDistances
 from topodelin.graphs.pooling import error_of_mean_over, pooled_by
@@ -160,7 +160,7 @@ def apls(
     check_positive(tolerance=tolerance, **({} if interval is None else {"interval": interval}))
     check_not_negative(min_path=min_path)
     check_starts(starts)
-    there, back = (NodeDistances(contract(graph)) for graph in (truth, predicted))
+    there, back = (NodeDistances(contract_from_fixed_nodes(graph)) for graph in (truth, predicted))
     costs = []
     for one, other in ((there, back), (back, there)):
         paths = control_paths(one, other, interval=interval, tolerance=tolerance)

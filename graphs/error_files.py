@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from topodelin.graphs.apo import Marker, write_apo
 from topodelin.graphs.error_costs import ErrorCosts
 from topodelin.graphs.find_errors import KINDS, TracingError
 from topodelin.graphs.forest import spanning_forest
@@ -22,9 +23,6 @@ COLOURS = {
     "displaced": (255, 255, 0),
 }
 SWC_KINDS = {kind: 10 + number for number, kind in enumerate(KINDS)}  # custom structure types
-APO_HEADER = (
-    "##n,orderinfo,name,comment,z,x,y,pixmax,intensity,sdev,volsize,mass,,,,color_r,color_g,color_b"
-)
 CSV_HEADER = "rank,kind,z_um,y_um,x_um,length_um,cable_um,parts_um,cost_um,cost_connectivity".split(
     ","
 )
@@ -107,17 +105,17 @@ def write_errors_apo(
         spacing: µm per voxel `(z, y, x)` of the image that the markers are shown on; with the
             default they stand in µm.
     """
-    lines = [APO_HEADER]
     known = _for_each(errors, costs, "costs")
-    for rank, (error, cost) in enumerate(zip(errors, known, strict=True), 1):
-        z, y, x = (p / s for p, s in zip(error.position, spacing, strict=True))
-        comment = f"{error.length:.1f} um" + ("" if cost is None else f" costs {cost:.1f} um")
-        red, green, blue = COLOURS[error.kind]
-        lines.append(
-            f"{rank},{rank},{error.kind},{comment},{z:.3f},{x:.3f},{y:.3f},"
-            f"0,0,0,50,0,,,,{red},{green},{blue}"
+    markers = [
+        Marker(
+            error.position,
+            error.kind,
+            f"{error.length:.1f} um" + ("" if cost is None else f" costs {cost:.1f} um"),
+            COLOURS[error.kind],
         )
-    Path(path).write_text("\n".join(lines) + "\n", encoding="utf-8")
+        for error, cost in zip(errors, known, strict=True)
+    ]
+    write_apo(path, markers, spacing=spacing)
 
 
 def write_errors_swc(

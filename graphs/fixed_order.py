@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from topodelin.graphs.contraction import ContractedGraph, contract
-from topodelin.graphs.neurite_graph import NeuriteGraph
+from topodelin.graphs.neurite_graph import NetworkxGraph, NeuriteGraph, as_neurite_graph
 
 DIGITS = 1e-9  # of the size of a graph: what is nearer than this counts as equal
 
@@ -64,6 +64,24 @@ def in_fixed_order(graph: NeuriteGraph) -> ContractedGraph:
         np.ones(len(edges), dtype=np.int64),
         np.arange(len(edges)),
     )
+
+
+def contract_from_fixed_nodes(graph: NeuriteGraph | NetworkxGraph) -> ContractedGraph:
+    """The graph contracted, with each closed loop without a junction begun at its first node.
+
+    First is what lies farthest from the middle of the cable, not what has the lowest number. The
+    other chains are those of `contract`, which gives the same where there is no such loop.
+    """
+    graph = as_neurite_graph(graph)
+    loops = [path for path in graph.paths if path[0] == path[-1] and graph.degrees[path[0]] == 2]
+    if not loops:
+        return contract(graph)
+    ranks = _Order(graph).ranks(graph.positions)
+    number = np.arange(len(graph))  # the first node and the lowest numbered change places
+    lowest = np.array([path[0] for path in loops])
+    first = np.array([path[np.argmin(ranks[path])] for path in loops])
+    number[lowest], number[first] = first, lowest
+    return contract(NeuriteGraph(graph.positions[number], number[graph.edges]))
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -43,6 +43,19 @@ def forest_edges(
     return np.sort(by_rank[np.rint(forest.data).astype(np.int64) - 1])
 
 
+def refuse_cycles(graph: NeuriteGraph) -> None:
+    """Raise a ValueError that names an edge which closes a cycle, if there is one."""
+    if len(graph.edges) == len(graph) - graph.component_count:
+        return
+    surplus = np.setdiff1d(np.arange(len(graph.edges)), forest_edges(graph))
+    start, end = graph.edges[surplus[0]].tolist()
+    where = ", ".join(f"{value:.1f}" for value in graph.positions[start])
+    raise ValueError(
+        f"`graph` must be a forest, got {len(surplus)} edges that close a cycle, one between "
+        f"nodes {start} and {end} near ({where}) µm (z, y, x); use spanning_forest(graph)"
+    )
+
+
 def drop_small_components(
     graph: NeuriteGraph | NetworkxGraph, min_length_um: float
 ) -> NeuriteGraph:
@@ -52,3 +65,30 @@ def drop_small_components(
     count = int(component.max()) + 1 if len(component) else 0
     lengths = np.bincount(component[graph.edges[:, 0]], weights=graph.lengths, minlength=count)
     return graph.select((lengths >= min_length_um)[component])
+
+
+def separated(graph: NeuriteGraph | NetworkxGraph) -> list[tuple[NeuriteGraph, np.ndarray]]:
+    """Each connected component as a graph, with the numbers of its nodes in the whole, ascending.
+
+    Components come in the order of their lowest numbered nodes; nodes and edges keep their order.
+    """
+    graph = as_neurite_graph(graph)
+    component = graph.components
+    owner = component[graph.edges[:, 0]]
+    cuts = np.arange(1, graph.component_count)
+    nodes = np.argsort(component, kind="stable")
+    edges = np.argsort(owner, kind="stable")
+    number = np.empty(len(graph), dtype=np.int64)
+    first = np.searchsorted(component[nodes], np.arange(graph.component_count))
+    number[nodes] = np.arange(len(graph)) - first[component[nodes]]
+    each_nodes = np.split(nodes, np.searchsorted(component[nodes], cuts)) if len(nodes) else []
+    each_edges = np.split(edges, np.searchsorted(owner[edges], cuts))
+    return [
+        (
+            NeuriteGraph(
+                graph.positions[own], number[graph.edges[rows]], graph.radii[own], graph.kinds[own]
+            ),
+            own,
+        )
+        for own, rows in zip(each_nodes, each_edges, strict=False)
+    ]

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from topodelin.graphs.neurite_graph import NetworkxGraph, NeuriteGraph, as_neurite_graph
-from topodelin.graphs.swc.writing import write_lines
+from topodelin.graphs.text_files import write_lines
 
 FORMAT = "neurite graph"
 VERSION = 1

@@ -29,7 +29,7 @@ from topodelin.graphs.compared_paths import (
     control_paths,
     ratio_error,
 )
-from topodelin.graphs.contraction import contract
+from topodelin.graphs.fixed_order import contract_from_fixed_nodes
 from topodelin.graphs.neurite_graph import NetworkxGraph, NeuriteGraph
 from topodelin.graphs.path_distances import NodeDistances
 from topodelin.graphs.pooling import error_of_mean_over, pooled_by
@@ -155,7 +155,7 @@ def tlts(
     check_positive(tolerance=tolerance, **({} if interval is None else {"interval": interval}))
     check_not_negative(min_path=min_path, slack=slack)
     check_starts(starts)
-    there, back = (NodeDistances(contract(graph)) for graph in (truth, predicted))
+    there, back = (NodeDistances(contract_from_fixed_nodes(graph)) for graph in (truth, predicted))
     shares = []
     for one, other in ((there, back), (back, there)):
         paths = control_paths(one, other, interval=interval, tolerance=tolerance)

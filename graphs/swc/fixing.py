@@ -1,5 +1,6 @@
 """SWC doctor: a file that breaks the rules of the format, mended as little as possible."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from os import PathLike
 
@@ -10,8 +11,9 @@ from scipy.spatial import KDTree
 
 from topodelin.graphs.neurite_graph import NeuriteGraph
 from topodelin.graphs.swc.checking import LARGEST_ID, LARGEST_POSITION, cycles
-from topodelin.graphs.swc.rows import SwcError, SwcRows, read_rows
-from topodelin.graphs.swc.writing import depth_first, write_lines
+from topodelin.graphs.swc.rows import SwcError, read_rows
+from topodelin.graphs.swc.writing import depth_first
+from topodelin.graphs.text_files import write_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,23 @@ class SwcChange:
 
     line: int
     message: str
+
+
+@dataclass(frozen=True, eq=False)
+class MendedSwc:
+    """The trees of a file that was mended.
+
+    Args:
+        graph: nodes in the order of writing, edges from parent to child; in the unit of the file.
+        ids: (N,) of the nodes in that file.
+        comments: the lines of the file that are comments, with their `#`.
+        changes: what was changed, in the order of the lines.
+    """
+
+    graph: NeuriteGraph
+    ids: np.ndarray
+    comments: list[str]
+    changes: list[SwcChange]
 
 
 def fix_swc(
@@ -53,6 +72,35 @@ def fix_swc(
         SwcError: not one row is a node.
         OSError: a file cannot be opened.
     """
+    mended = mend_swc(path, join_within=join_within)
+    write_mended(fixed, mended.graph, mended.comments)
+    return mended.changes
+
+
+def write_mended(
+    path: str | PathLike[str], graph: NeuriteGraph, comments: Iterable[str] = ()
+) -> None:
+    """Write trees in the unit and the order that they have; the file appears whole or not at all.
+
+    Args:
+        path: the file to write.
+        graph: edges from parent to child, parents first, as in `MendedSwc`. A radius that is not
+            known becomes 0.
+        comments: lines with their `#`, which come first.
+    """
+    up = np.full(len(graph), -1)
+    up[graph.edges[:, 1]] = graph.edges[:, 0] + 1
+    places = np.column_stack([graph.positions[:, ::-1], np.nan_to_num(graph.radii)]).tolist()
+    rows = zip(graph.kinds.tolist(), places, up.tolist(), strict=True)
+    lines = [
+        f"{number} {kind} {' '.join(map(_plain, place))} {above}"
+        for number, (kind, place, above) in enumerate(rows, 1)
+    ]
+    write_lines(path, [*comments, *lines])
+
+
+def mend_swc(path: str | PathLike[str], *, join_within: float | None = None) -> MendedSwc:
+    """The trees that `fix_swc` writes, and what it tells, before they are written."""
     if join_within is not None and not 0 <= join_within < np.inf:
         raise ValueError(
             f"`join_within` must be a distance from 0 up, or None for no joins, got {join_within}"
@@ -76,8 +124,8 @@ def fix_swc(
         _join_trees(values, parent, lines, join_within, changes)
     order = _order(values, parent, lines, changes)
     _tell_new_ids(values[order, 0], lines[order], changes)
-    write_lines(fixed, _comments(rows) + _as_lines(values, parent, order))
-    return sorted(changes, key=lambda change: change.line)
+    changes.sort(key=lambda change: change.line)
+    return MendedSwc(_graph(values, parent, order), values[order, 0], rows.comments, changes)
 
 
 def _without_repeats(
@@ -237,21 +285,18 @@ def _tell_new_ids(ids: np.ndarray, lines: np.ndarray, changes: list[SwcChange]) 
         changes.append(SwcChange(int(lines[at]), f"id {ids[at]:g} becomes {at + 1}{more}"))
 
 
-def _comments(rows: SwcRows) -> list[str]:
-    stripped = (line.strip() for line in rows.lines)
-    return [line for line in stripped if line.startswith("#")]
-
-
-def _as_lines(values: np.ndarray, parent: np.ndarray, order: np.ndarray) -> list[str]:
+def _graph(values: np.ndarray, parent: np.ndarray, order: np.ndarray) -> NeuriteGraph:
     number = np.empty(len(order), dtype=np.int64)
-    number[order] = np.arange(1, len(order) + 1)
-    up = np.where(parent < 0, -1, number[parent])[order].tolist()
-    kinds = values[order, 1].astype(np.int64).tolist()
-    places = values[order, 2:6].tolist()
-    return [
-        f"{index} {kind} {' '.join(map(_plain, place))} {above}"
-        for index, (kind, place, above) in enumerate(zip(kinds, places, up, strict=True), 1)
-    ]
+    number[order] = np.arange(len(order))
+    up = parent[order]
+    child = np.flatnonzero(up >= 0)
+    values = values[order]
+    return NeuriteGraph(
+        values[:, [4, 3, 2]],
+        np.stack([number[up[child]], child], axis=1),
+        np.where(values[:, 5] > 0, values[:, 5], np.nan),
+        values[:, 1].astype(np.int64),
+    )
 
 
 def _plain(number: float) -> str:

@@ -1,29 +1,31 @@
 """SWC file to neurite graph."""
 
 from collections.abc import Sequence
-from math import sqrt
+from itertools import takewhile
 from os import PathLike
 
 import numpy as np
 
 from topodelin.graphs.neurite_graph import NeuriteGraph
-from topodelin.graphs.spacing import check_spacing
 from topodelin.graphs.swc.checking import errors_of, parent_rows
 from topodelin.graphs.swc.rows import SwcError, read_rows
-
-UNITS = ("um", "voxel")
+from topodelin.graphs.swc.units import in_plane, um_per_unit, unit_in_comments
 
 
 def read_swc(
-    path: str | PathLike[str], *, unit: str = "um", spacing: Sequence[float] | None = None
+    path: str | PathLike[str],
+    *,
+    unit: str | None = None,
+    spacing: Sequence[float] | None = None,
 ) -> NeuriteGraph:
     """Read the trees of an SWC file; nodes keep the order of the rows.
 
     Args:
         path: the file. Any order of rows, any ids, several roots; see `topodelin.graphs.swc.rows`
             for the spellings that are accepted.
-        unit: of x, y, z and the radius in the file: `"um"`, or `"voxel"` where (0, 0, 0) is the
-            centre of the first voxel.
+        unit: of x, y, z and the radius in the file: `"um"`, `"nm"`, or `"voxel"` where (0, 0, 0) is
+            the centre of the first voxel. None takes what `write_swc` wrote at the top of the file,
+            and µm where that is missing.
         spacing: µm per voxel `(z, y, x)`, with `unit="voxel"` only.
 
     Every edge runs from parent to child. A radius of 0 or below means that nobody measured it and
@@ -34,8 +36,11 @@ def read_swc(
         SwcError: a line breaks a rule of the format (`check_swc` lists all of them).
         OSError: the file cannot be opened.
     """
-    scale = _scale(unit, spacing)
     rows = read_rows(path)
+    if unit is None and spacing is None:
+        comments = takewhile(lambda line: line.startswith("#"), rows.lines)
+        unit, spacing = unit_in_comments(comments) or ("um", None)
+    scale = um_per_unit(unit or "um", spacing)
     errors = errors_of(rows)
     if errors:
         first = errors[0]
@@ -45,28 +50,10 @@ def read_swc(
     values = rows.values
     parent = parent_rows(values)
     child = np.flatnonzero(parent >= 0)
-    radii = values[:, 5] * sqrt(scale[1] * scale[2])
+    radii = values[:, 5] * in_plane(scale)
     return NeuriteGraph(
         positions=values[:, [4, 3, 2]] * scale,
         edges=np.stack([parent[child], child], axis=1),
         radii=np.where(radii > 0, radii, np.nan),
         kinds=values[:, 1].astype(np.int64),
     )
-
-
-def _scale(unit: str, spacing: Sequence[float] | None) -> tuple[float, float, float]:
-    if unit not in UNITS:
-        raise ValueError(f"`unit` must be one of {', '.join(UNITS)}, got {unit!r}")
-    if unit == "voxel":
-        if spacing is None:
-            raise ValueError(
-                "`spacing` must be given with unit voxel: µm per voxel (z, y, x), "
-                "for example (1.0, 0.3, 0.3), on the command line --spacing 1.0,0.3,0.3"
-            )
-        return check_spacing(spacing)
-    if spacing is not None:
-        raise ValueError(
-            f"`spacing` has no meaning with unit um, got {spacing!r}; "
-            "leave it out, or say unit voxel"
-        )
-    return 1.0, 1.0, 1.0

@@ -5,16 +5,15 @@ than seven columns and ids written as `1.0` are all accepted.
 """
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-COMPRESSED = {b"\x1f\x8b": "gzip", b"PK\x03\x04": "zip", b"BZh": "bzip2", b"\xfd7zXZ": "xz"}
+from topodelin.graphs.text_files import TextFileError, read_text
 
 COLUMNS = ("id", "type", "x", "y", "z", "radius", "parent")
 
@@ -52,6 +51,11 @@ class SwcRows:
         skip = {problem.line for problem in self.unreadable}
         return [number for number, _ in numbered_fields(self.lines) if number not in skip]
 
+    @property
+    def comments(self) -> list[str]:
+        """The lines that are comments, with their `#`."""
+        return comment_lines(self.lines)
+
 
 def read_rows(path: str | PathLike[str]) -> SwcRows:
     """Read the numbers of an SWC file.
@@ -60,7 +64,7 @@ def read_rows(path: str | PathLike[str]) -> SwcRows:
         SwcError: the file is empty, holds only comments, or is no text; or it is a folder.
         OSError: it cannot be opened.
     """
-    lines = _text(Path(path)).split("\n")
+    lines = _text(path).split("\n")
     if next(numbered_fields(lines), None) is None:
         raise SwcError(
             f"{path}, line {len(lines)}: the file ends without a single node; "
@@ -75,6 +79,17 @@ def read_rows(path: str | PathLike[str]) -> SwcRows:
     return SwcRows(values, lines, [])
 
 
+def read_comments(path: str | PathLike[str]) -> list[str]:
+    """The lines of an SWC file that are comments, with their `#`."""
+    return comment_lines(_text(path).split("\n"))
+
+
+def comment_lines(lines: Iterable[str]) -> list[str]:
+    """Those of some lines that are comments, with their `#`."""
+    stripped = (line.strip() for line in lines)
+    return [line for line in stripped if line.startswith("#")]
+
+
 def numbered_fields(lines: list[str]) -> Iterator[tuple[int, list[str]]]:
     """The columns of each line that is neither blank nor a comment, with its number from 1."""
     for number, line in enumerate(lines, 1):
@@ -83,26 +98,11 @@ def numbered_fields(lines: list[str]) -> Iterator[tuple[int, list[str]]]:
             yield number, fields
 
 
-def _text(path: Path) -> str:
-    if path.is_dir():
-        raise SwcError(f"{path}: is a folder; give the SWC files in it one by one")
-    data = path.read_bytes()
-    if not data:
-        raise SwcError(f"{path}, line 1: the file is empty (0 bytes); write or copy it again")
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise SwcError(f"{path}, line 1: the text is UTF-16; save it as UTF-8 or ASCII")
-    packed = next((name for start, name in COMPRESSED.items() if data.startswith(start)), None)
-    if packed:
-        raise SwcError(f"{path}, line 1: the file is compressed ({packed}); unpack it first")
-    zero = data.find(b"\0")
-    if zero >= 0:
-        line = data.count(b"\n", 0, zero) + 1
-        raise SwcError(
-            f"{path}, line {line}: byte {zero} is 0, so this is a binary or damaged file, not "
-            "the text of an SWC file; choose another file or restore it from a copy"
-        )
-    text = data.decode("utf-8-sig", errors="replace")  # comments may be in any encoding
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+def _text(path: str | PathLike[str]) -> str:
+    try:
+        return read_text(path)
+    except TextFileError as error:
+        raise SwcError(str(error)) from None
 
 
 def _rows_one_by_one(lines: list[str]) -> SwcRows:

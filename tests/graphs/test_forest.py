@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 
 from tests.graphs.drawings import EMPTY, betti, fork, random_network, ring, seeds
-from topodelin.graphs import NeuriteGraph, drop_small_components, spanning_forest
+from topodelin.graphs import (
+    NeuriteGraph,
+    drop_small_components,
+    joined,
+    separated,
+    spanning_forest,
+)
 
 
 def test_a_ring_is_cut_at_its_heaviest_edge() -> None:
@@ -52,3 +58,18 @@ def test_small_components_go_and_large_ones_stay() -> None:
     assert len(drop_small_components(graph, 1.0)) == 7
     assert len(drop_small_components(graph, 0.0)) == 8
     assert len(drop_small_components(EMPTY, 1.0)) == len(spanning_forest(EMPTY)) == 0
+
+
+@given(seed=seeds)
+def test_components_come_apart_and_together_again(seed: int) -> None:
+    graph = random_network(seed)
+    parts = separated(graph)
+    whole = joined([part for part, _ in parts])
+    nodes = np.concatenate([own for _, own in parts])
+    assert [int(own[0]) for _, own in parts] == sorted(int(own[0]) for _, own in parts)
+    assert all(part.component_count == 1 for part, _ in parts)
+    for name in ("positions", "radii", "kinds"):
+        np.testing.assert_array_equal(getattr(whole, name), getattr(graph, name)[nodes])
+    edges = [tuple(edge) for edge in nodes[whole.edges].tolist()]
+    assert sorted(edges) == sorted(tuple(edge) for edge in graph.edges.tolist())
+    assert separated(EMPTY) == []

@@ -249,13 +249,7 @@ def test_numbering_motion_and_scale_change_nothing(name: str, seed: int) -> None
     assert_same(again, in_unit(law(truth, predicted), unit))
 
 
-# Control points of a closed loop without a junction are laid from its node of the lowest number.
-BY_NUMBER = pytest.mark.xfail(reason="where its control points lie depends on the numbers of nodes")
-LOOPS = [
-    pytest.param(name, marks=[BY_NUMBER] if name in ("apls", "tlts") else [])
-    for name, law in LAWS.items()
-    if not law.forests
-]
+LOOPS = [name for name, law in LAWS.items() if not law.forests]
 
 
 @pytest.mark.parametrize("name", LOOPS)

@@ -10,6 +10,8 @@ from hypothesis import given
 from tests.graphs.drawings import EMPTY, chain, fork, random_forest, ring, seeds
 from tests.shared_files import needs_shared, shared
 from topodelin.graphs import NeuriteGraph, SwcError, check_swc, fix_swc, read_swc, write_swc
+from topodelin.graphs.swc.rows import read_comments
+from topodelin.graphs.swc.units import unit_in_comments, unit_line, without_layout
 
 PLAIN = "1 1 3 2 1 0.5 -1\n2 3 30 20 10 0.6 1\n3 3 300 200 100 0.7 2\n"
 
@@ -112,7 +114,7 @@ def test_a_radius_nobody_measured_is_unknown(swc) -> None:
         (PLAIN.replace(" ", ","), 1, "separated by spaces or tabs"),
         (PLAIN.replace("0.7 2", "0.7 nan"), 3, "`parent` must be a whole number, got nan"),
         (PLAIN.replace("-1", "2").replace("\n", "\r\n").replace(" ", "\t"), 1, "ancestors (1, 2)"),
-        (gzip.compress(PLAIN.encode()), 1, "compressed (gzip); unpack it first"),
+        (gzip.compress(PLAIN.encode(), mtime=0), 1, "compressed (gzip); unpack it first"),
         (b"PK\x03\x04" + PLAIN.encode(), 1, "compressed (zip); unpack it first"),
     ],
 )
@@ -169,7 +171,8 @@ def test_bad_habits_are_warnings_and_do_not_stop_the_reader(
     ("options", "says"),
     [
         ({"unit": "voxel"}, "--spacing"),
-        ({"unit": "nm"}, "`unit` must be one of um, voxel, got 'nm'"),
+        ({"unit": "inch"}, "`unit` must be one of um, voxel, nm, got 'inch'"),
+        ({"unit": "nm", "spacing": (1, 1, 1)}, "no meaning with unit nm"),
         ({"spacing": (1, 1, 1)}, "no meaning with unit um"),
         ({"unit": "voxel", "spacing": (1, 1)}, "three positive numbers"),
         ({"unit": "voxel", "spacing": (1, 0, 1)}, "three positive numbers"),
@@ -194,15 +197,15 @@ def test_one_node_is_a_graph(swc) -> None:
     assert len(graph.edges) == 0 and check_swc(path) == []
 
 
-def test_a_hundred_thousand_lines_are_read_checked_and_mended(tmp_path: Path) -> None:
-    count, path = 100_000, tmp_path / "long.swc"
+def test_thirty_thousand_lines_are_read_checked_and_mended(tmp_path: Path) -> None:
+    count, path = 30_000, tmp_path / "long.swc"
     rows = [f"{i + 1} 3 {i % 7} {i % 5} {i} 0.5 {i or -1}" for i in range(count)]
     path.write_text("\r\n".join(rows))
     graph = read_swc(path)
     assert len(graph) == count and graph.component_count == 1
     assert check_swc(path) == []
     path.write_text("\n".join([*rows, "1 1 0 0 0 1 -1"]))
-    with pytest.raises(SwcError, match="line 100001: id 1 is already used on line 1"):
+    with pytest.raises(SwcError, match="line 30001: id 1 is already used on line 1"):
         read_swc(path)
     path.write_text("\n".join([rows[-1], *rows[:-1]]))
     (change,) = fix_swc(path, tmp_path / "mended.swc")[:1]
@@ -301,3 +304,57 @@ def test_real_files_load_without_an_error() -> None:
         graph = read_swc(path)
         assert len(graph) > 100, path
         assert {problem.severity for problem in check_swc(path)} <= {"warning"}, path
+
+
+@given(seed=seeds)
+def test_a_voxel_file_gives_the_graph_back_in_um(seed: int, tmp_path_factory) -> None:
+    spacing = (2.0, 0.4, 0.1)
+    path = tmp_path_factory.mktemp("swc") / "a.vox.swc"
+    graph = random_forest(seed)
+    write_swc(path, graph, spacing=spacing)
+    found = read_swc(path, unit="voxel", spacing=spacing)
+    again = path.with_name("b.vox.swc")
+    write_swc(again, found, spacing=spacing)
+    assert again.read_bytes() == path.read_bytes()
+    order = np.lexsort(found.positions.T.round(3))
+    wanted = np.lexsort(graph.positions.T.round(3))
+    np.testing.assert_allclose(found.positions[order], graph.positions[wanted], atol=2e-4)
+    np.testing.assert_allclose(found.radii[order], graph.radii[wanted], atol=2e-5)
+
+
+def test_a_voxel_file_divides_each_axis_by_its_own_spacing(tmp_path: Path) -> None:
+    graph = NeuriteGraph(np.array([(6.0, 8.0, 3.0)]), np.zeros((0, 2)), np.array([2.0]))
+    write_swc(tmp_path / "a.vox.swc", graph, header=["by hand"], spacing=(2, 0.4, 0.1))
+    assert (tmp_path / "a.vox.swc").read_text().splitlines() == [
+        "# by hand",
+        "# x, y, z and radius in voxels; (0, 0, 0) is the centre of the first; "
+        "um per voxel: z 2.0 y 0.4 x 0.1",
+        "# id type x y z radius parent",
+        "1 0 30.0000 20.0000 3.0000 10.0000 -1",
+    ]
+    with pytest.raises(ValueError, match="`spacing` must be three positive numbers"):
+        write_swc(tmp_path / "a.vox.swc", graph, spacing=(1, 0, 1))
+
+
+def test_nanometres_are_read_as_um(swc) -> None:
+    np.testing.assert_allclose(read_swc(swc(PLAIN), unit="nm").positions[1], (0.01, 0.02, 0.03))
+    assert read_swc(swc(PLAIN), unit="nm").radii[0] == pytest.approx(0.0005)
+
+
+def test_a_radius_may_be_written_as_unknown_or_guessed(tmp_path: Path) -> None:
+    graph = NeuriteGraph(np.eye(3)[:2], np.zeros((0, 2)), np.array([np.nan, 1e-9]))
+    write_swc(tmp_path / "a.swc", graph, radius=0.0)
+    assert np.isnan(read_swc(tmp_path / "a.swc").radii).tolist() == [True, False]
+    write_swc(tmp_path / "a.swc", graph, spacing=(1, 0.5, 0.5))
+    np.testing.assert_allclose(
+        read_swc(tmp_path / "a.swc", unit="voxel", spacing=(1, 0.5, 0.5)).radii, [0.5, 5e-5]
+    )
+
+
+@pytest.mark.parametrize("spacing", [None, (0.001, 0.001, 0.001), (1e-07, 0.1 + 0.2, 3.0)])
+def test_a_file_tells_its_unit_itself(tmp_path: Path, spacing) -> None:
+    write_swc(tmp_path / "a.swc", fork(), header=["x in mm"], spacing=spacing)
+    told = unit_in_comments(read_comments(tmp_path / "a.swc"))
+    assert told == {None: ("um", None), (0.001,) * 3: ("nm", None)}.get(spacing, ("voxel", spacing))
+    assert without_layout(read_comments(tmp_path / "a.swc")) == ["x in mm"]
+    assert unit_in_comments(["# in voxels", "# " + unit_line((1, 2, 3)).replace("2", "0")]) is None
