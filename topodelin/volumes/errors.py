@@ -11,3 +11,10 @@ def spacing_needed(source: object, reason: str) -> VolumeError:
         f"{source}: {reason}; give the spacing in µm per voxel with `--spacing z,y,x` "
         "(in Python: `spacing=(z, y, x)`)"
     )
+
+
+def extra_needed(source: object, package: str, extra: str) -> VolumeError:
+    """The error for a format whose package is not installed."""
+    return VolumeError(
+        f'{source}: needs the package {package}; install it with `pip install "topodelin[{extra}]"`'
+    )

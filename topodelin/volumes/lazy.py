@@ -78,13 +78,15 @@ class CheckedArray(LazyArray):
     Args:
         data: anything with `shape`, `dtype` and `[slices]`.
         source: the file or folder, for messages.
+        marker: a file that must still be there after a read, for stores that read as background
+            what they do not find.
 
     Every read of a float array is searched for NaN and infinity, which are refused.
     """
 
-    def __init__(self, data: Any, source: str | Path) -> None:
+    def __init__(self, data: Any, source: str | Path, marker: Path | None = None) -> None:
         self.data = data
-        self.source = str(source)
+        self.source, self.marker = str(source), marker
         self.shape = tuple(int(size) for size in data.shape)
         self.dtype = np.dtype(data.dtype).newbyteorder("=")
 
@@ -101,6 +103,11 @@ class CheckedArray(LazyArray):
                 f"({type(error).__name__}: {' '.join(str(error).split())[:200]}); "
                 "copy it again from its origin"
             ) from error
+        if self.marker is not None and not self.marker.is_file():
+            raise VolumeError(
+                f"{self.source}: is gone, {self.marker.name} was there when it was opened; connect "
+                "the disk again"
+            )
         if self.dtype.kind == "f" and not np.isfinite(array).all():
             bad = np.argwhere(~np.isfinite(array))
             first = tuple(int(b + s.start) for b, s in zip(bad[0], slices, strict=True))

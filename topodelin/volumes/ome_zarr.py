@@ -14,10 +14,12 @@ from typing import Any
 
 import numpy as np
 
+from topodelin.volumes.axes import InOrder
 from topodelin.volumes.errors import VolumeError, spacing_needed
-from topodelin.volumes.lazy import CheckedArray, LazyArray, Slices, check_image
+from topodelin.volumes.lazy import CheckedArray, check_image
 from topodelin.volumes.units import micrometres
 from topodelin.volumes.volume import Spacing, Volume, check_spacing
+from topodelin.volumes.zarr_chunks import ZarrChunks, is_plain
 
 VERSIONS = ("0.4", "0.5")
 AXIS_ORDER = "tczyx"
@@ -43,25 +45,24 @@ def open_ome_zarr(path: Path, spacing: Spacing | None = None) -> Volume:
         spacing: µm per voxel `(z, y, x)`; without it the metadata must tell.
     """
     if is_array(path):
-        image, level = first_image(path.parent), path.name
-        if not any(dataset.get("path") == level for dataset in _datasets(image)):
+        image, level, folder = first_image(path.parent), path.name, path
+        if not any(dataset.get("path") == level for dataset in datasets(image)):
             image, level = {}, ""
-        array = open_zarr_array(path)
     else:
         image = first_image(path)
         if not image:
             raise _no_image(path)
-        if image["version"] not in VERSIONS:
-            raise VolumeError(
-                f"{path}: is OME-Zarr {image['version']}, versions {' and '.join(VERSIONS)} are "
-                "read; convert it, for example with bioformats2raw"
-            )
-        level = str(next(iter(_datasets(image)), {}).get("path", ""))
-        array = open_zarr_array(_inside(path, level))
-    axes = _axis_names(path, image, len(array.shape))
-    lazy = _Spatial(array, axes, path)
+        level = first_level(path, image)
+        folder = _inside(path, level)
+    array = open_zarr_array(folder)
+    if is_plain(array):
+        array = ZarrChunks(folder, array)
+    axes = axis_names(path, image, len(array.shape))
+    lazy = InOrder(array, axes, path)
     check_image(path, lazy.shape, lazy.dtype)
-    return Volume(CheckedArray(lazy, path), spacing or ome_zarr_spacing(path, image, level, axes))
+    marker = folder / (".zarray" if (folder / ".zarray").is_file() else "zarr.json")
+    edges = spacing or ome_zarr_spacing(path, image, level, axes)
+    return Volume(CheckedArray(lazy, path, marker), edges)
 
 
 def is_array(path: Path) -> bool:
@@ -69,6 +70,16 @@ def is_array(path: Path) -> bool:
     if (path / ".zarray").is_file():
         return True
     return read_json(path / "zarr.json").get("node_type") == "array"
+
+
+def first_level(source: str | Path, image: dict[str, Any]) -> str:
+    """The path of the finest level of an image of a version that is read."""
+    if image["version"] not in VERSIONS:
+        raise VolumeError(
+            f"{source}: is OME-Zarr {image['version']}, versions {' and '.join(VERSIONS)} are "
+            "read; convert it, for example with bioformats2raw"
+        )
+    return str(next(iter(datasets(image)), {}).get("path", ""))
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -114,10 +125,10 @@ def open_zarr_array(path: Path) -> Any:
     return array
 
 
-def ome_zarr_spacing(path: Path, image: dict[str, Any], level: str, axes: str) -> Spacing:
+def ome_zarr_spacing(path: str | Path, image: dict[str, Any], level: str, axes: str) -> Spacing:
     """µm per voxel `(z, y, x)` of one level: its scale, times that of the image, in its unit."""
     transforms = [_list(image.get("coordinateTransformations"))]
-    for dataset in _datasets(image):
+    for dataset in datasets(image):
         if dataset.get("path") == level:
             transforms.append(_list(dataset.get("coordinateTransformations")))
     scales = [
@@ -146,34 +157,16 @@ def ome_zarr_spacing(path: Path, image: dict[str, Any], level: str, axes: str) -
         raise spacing_needed(path, f"gives the impossible spacing {tuple(values)}") from None
 
 
-class _Spatial(LazyArray):
-    """A zarr array of axes drawn from `tczyx` as `(z, y, x)` or `(c, z, y, x)`."""
-
-    def __init__(self, array: Any, axes: str, source: Path) -> None:
-        sizes = dict(zip(axes, array.shape, strict=True))
-        if sizes.get("t", 1) != 1:
-            raise VolumeError(
-                f"{source}: is a series of {sizes['t']} time points; save one of them as its own "
-                "file"
-            )
-        self.array = array
-        self.dropped = tuple(axis in "tc" and sizes[axis] == 1 for axis in axes)
-        self.shape = tuple(
-            int(n) for n, drop in zip(array.shape, self.dropped, strict=True) if not drop
-        )
-        self.dtype = np.dtype(array.dtype)
-
-    def read_slices(self, slices: Slices) -> np.ndarray:
-        kept = iter(slices)
-        return self.array[tuple(0 if drop else next(kept) for drop in self.dropped)]
-
-
 def first_image(path: Path) -> dict[str, Any]:
     """The description of the first image of a group, its version filled in; empty without one."""
-    attributes = read_json(path / ".zattrs")
+    return image_of(read_json(path / ".zattrs"), read_json(path / "zarr.json"))
+
+
+def image_of(attributes: dict[str, Any], group: dict[str, Any]) -> dict[str, Any]:
+    """As [`first_image`][], from the attributes of zarr 2 and the group of zarr 3."""
     version = None
     if not attributes:
-        attributes = _dict(read_json(path / "zarr.json").get("attributes"))
+        attributes = _dict(group.get("attributes"))
         attributes = _dict(attributes.get("ome")) or attributes
         version = attributes.get("version")
     images = _list(attributes.get("multiscales"))
@@ -182,7 +175,8 @@ def first_image(path: Path) -> dict[str, Any]:
     return {**images[0], "version": str(version or images[0].get("version", "of no version"))}
 
 
-def _datasets(image: dict[str, Any]) -> list[dict[str, Any]]:
+def datasets(image: dict[str, Any]) -> list[dict[str, Any]]:
+    """The levels of an image, as its metadata describe them."""
     return [dataset for dataset in _list(image.get("datasets")) if isinstance(dataset, dict)]
 
 
@@ -210,7 +204,7 @@ def _inside(root: Path, name: str) -> Path:
     return path
 
 
-def _axis_names(path: Path, image: dict[str, Any], dims: int) -> str:
+def axis_names(path: str | Path, image: dict[str, Any], dims: int) -> str:
     """The axes as letters, `zyx` for an array that says nothing."""
     described = image.get("axes")
     if not isinstance(described, list):

@@ -35,6 +35,7 @@ from topodelin.volumes.pyramid import (
     reduce_voxels,
 )
 from topodelin.volumes.volume import Box, Index, Volume
+from topodelin.volumes.zarr_chunks import ZarrChunks, is_plain, write_chunk
 
 Progress = Callable[[int, int], None]
 BAND_BYTES = 256 << 20
@@ -99,7 +100,10 @@ class OmeZarrWriter:
     @property
     def volume(self) -> Volume:
         """The full image as written so far."""
-        return Volume(CheckedArray(self._array(0), self.path), self.image.spacing)
+        array = self._array(0)
+        if is_plain(array):
+            array = ZarrChunks(self.path / "0", array)
+        return Volume(CheckedArray(array, self.path), self.image.spacing)
 
     def write(self, box: Box, array: np.ndarray) -> None:
         """Store the voxels of a box made of whole chunks, all channels.
@@ -153,8 +157,19 @@ class OmeZarrWriter:
             self._arrays[level] = array.with_config({"write_empty_chunks": True})
         return self._arrays[level]
 
+    def sweep(self) -> None:
+        """Remove what processes left that were killed while they wrote."""
+        for leftover in self.path.rglob("*.partial"):
+            leftover.unlink(missing_ok=True)
+
     def _write(self, level: int, box: Box, array: np.ndarray) -> None:
-        self._array(level)[(..., *box.slices)] = array
+        stored, chunks = self._array(level), self.image.chunks
+        one = all(n <= chunk for n, chunk in zip(box.shape, chunks, strict=True))
+        if one and not self.image.channels and is_plain(stored):
+            place = [begin // chunk for begin, chunk in zip(box.begin, chunks, strict=True)]
+            write_chunk(self.path / str(level), stored, place, array)
+        else:
+            stored[(..., *box.slices)] = array
 
     def _check(self, box: Box, array: np.ndarray) -> None:
         image = self.image
@@ -194,12 +209,14 @@ def write_ome_zarr(
     version: str = "0.4",
     levels: int | None = None,
     progress: Progress | None = None,
+    pyramid_progress: Progress | None = None,
 ) -> Volume:
     """Copy a volume into an OME-Zarr image with a pyramid of means; returns the copy.
 
     Args:
         levels: of the pyramid; as many as make the coarsest fit into one chunk if not given.
         progress: called with the number of bands of full resolution done and their total.
+        pyramid_progress: the same for the chunks of the coarser levels.
 
     Reads bands as wide as the volume, 256 MB at most where one row of chunks fits into that.
     Interrupted and called again it goes on with the first missing chunk, then builds the pyramid
@@ -223,7 +240,7 @@ def write_ome_zarr(
             writer.write(band, volume.read(band))
         if progress is not None:
             progress(done, total)
-    writer.build_pyramid()
+    writer.build_pyramid(progress=pyramid_progress)
     return open_ome_zarr(Path(path))
 
 

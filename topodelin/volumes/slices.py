@@ -47,10 +47,12 @@ def open_files(
 
 
 def is_slice(file: Path) -> bool:
-    """Whether a file is one 2-D image; what is broken is not."""
+    """Whether a file is one 2-D image: any PNG, and a TIFF that can be read as one."""
     with file.open("rb") as opened:
         start = opened.read(8)
-    if not start.startswith((PNG_MAGIC, *TIFF_MAGIC)):
+    if start.startswith(PNG_MAGIC):
+        return True
+    if not start.startswith(TIFF_MAGIC):
         return False
     try:
         open_slice(file)

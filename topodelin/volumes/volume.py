@@ -10,6 +10,8 @@ Spacing = tuple[float, float, float]
 Index = tuple[int, int, int]
 
 AXES = "(z, y, x)"
+MIN_SPACING_UM = 1e-4
+MAX_SPACING_UM = 1e4
 
 
 @runtime_checkable
@@ -130,6 +132,12 @@ def check_spacing(spacing: Sequence[float], name: str = "spacing") -> Spacing:
     if len(values) != 3 or not all(np.isfinite(values)) or min(values) <= 0:
         raise ValueError(
             f"`{name}` must be three positive numbers, µm per voxel {AXES}, got {spacing!r}"
+        )
+    if min(values) < MIN_SPACING_UM or max(values) > MAX_SPACING_UM:
+        raise ValueError(
+            f"`{name}` must be in µm per voxel, between {MIN_SPACING_UM:g} and "
+            f"{MAX_SPACING_UM:g}, got {spacing!r}; is it in metres (times 1e6 gives µm) or in nm "
+            "(divided by 1000 gives µm)?"
         )
     return values
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from topodelin.volumes import Box, IntensityRange, Volume, intensity_range
+from topodelin.volumes import Box, IntensityRange, Volume, intensity_range, intensity_scaling
 from topodelin.volumes.intensity import BLOCK
 
 
@@ -89,3 +89,31 @@ def test_channels_are_pooled() -> None:
     volume = Volume(array, (1, 1, 1))
     assert volume.read(Box((0, 0, 0), (1, 1, 1))).shape == (2, 1, 1, 1)
     assert intensity_range(volume, percentiles=(25, 75)) == IntensityRange(10, 50)
+
+
+def test_scaling_by_percentiles_is_the_range() -> None:
+    volume = Volume(np.arange(1000, dtype=np.uint16).reshape(10, 10, 10), (1, 1, 1))
+    found = intensity_scaling(volume, "percentiles", percentiles=(10, 90))
+    assert found == intensity_range(volume, percentiles=(10, 90))
+
+
+def test_scaling_to_the_standard_has_mean_0_and_deviation_1() -> None:
+    array = np.random.default_rng(0).normal(300, 20, (8, 40, 40))
+    scaled = intensity_scaling(Volume(array, (1, 1, 1)), "standard").normalize(array)
+    assert scaled.mean() == pytest.approx(0, abs=1e-4) and scaled.std() == pytest.approx(1)
+    flat = np.full((2, 3, 4), 7.0)
+    assert not intensity_scaling(Volume(flat, (1, 1, 1)), "standard").normalize(flat).any()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "least", "most"), [("uint8", 0, 255), ("int16", -32768, 32767), ("float32", 0, 1)]
+)
+def test_scaling_by_the_type_maps_its_range_to_0_to_1(dtype: str, least: int, most: int) -> None:
+    array = np.array([least, most], dtype).reshape(1, 1, 2)
+    scaled = intensity_scaling(Volume(array, (1, 1, 1)), "range").normalize(array)
+    np.testing.assert_allclose(scaled.ravel(), [0, 1], atol=1e-6)
+
+
+def test_an_unknown_scaling_is_named() -> None:
+    with pytest.raises(ValueError, match=r"`kind` must be percentiles.*'logarithm'"):
+        intensity_scaling(Volume(np.zeros((2, 2, 2)), (1, 1, 1)), "logarithm")
