@@ -99,8 +99,10 @@ def read_beyond(
     low = [int(place.min()) for place in places]
     box = tuple(slice(b, int(place.max()) + 1) for b, place in zip(low, places, strict=True))
     read = np.asarray(image[box])
-    if not np.isfinite(read).all():
+    if read.size and not (np.isfinite(read.min()) and np.isfinite(read.max())):  # NaN is both
         raise ValueError("`image` must be finite; replace NaN and infinite voxels first")
+    if read.shape == tuple(len(place) for place in places) and not mirrored:
+        return np.array(read, dtype=np.float32)
     shifted = (place - b for place, b in zip(places, low, strict=True))
     return read[np.ix_(*shifted)].astype(np.float32, copy=False)
 
@@ -108,7 +110,7 @@ def read_beyond(
 def main_output(output: Tensor | dict[str, Tensor]) -> np.ndarray:
     """The (main) output of a network, float32; ValueError where it is not finite."""
     main = output["main"] if isinstance(output, dict) else output
-    if not main.isfinite().all():
+    if main.numel() and not torch.stack(main.aminmax()).isfinite().all():  # NaN is both
         raise ValueError("`model` gave values that are not finite; train it anew or reload it")
     return main.float().cpu().numpy()
 

@@ -12,7 +12,11 @@ from topodelin.models.tiles import predict_tiles, tile_slabs
 
 
 def predict_distance_map(
-    model: nn.Module, image: Readable, *, d_max: float
+    model: nn.Module,
+    image: Readable,
+    *,
+    d_max: float,
+    part: tuple[slice, ...] | None = None,
 ) -> Float32[np.ndarray, "*space"]:
     """The distance map of an image of any size, in units of the finest voxel edge.
 
@@ -21,6 +25,7 @@ def predict_distance_map(
         image: axes `(z, y, x)`, or `(y, x)` for a network in two dimensions, normalised as the
             model's card says.
         d_max: the map is clipped to `[0, d_max]`.
+        part: of the map to return; all of it by default.
 
     The same image gives the same map, bit by bit, on the same machine and number of threads. Faster
     arithmetic is the caller's choice: `model.to(memory_format=torch.channels_last_3d)`, and a call
@@ -28,8 +33,9 @@ def predict_distance_map(
     """
     _check_d_max(d_max)
     frame = Frame(model, image)
-    whole = _distances(frame.run([0] * len(image.shape), frame.size), d_max)
-    return whole[tuple(slice(0, n) for n in image.shape)].copy()
+    whole = frame.run([0] * len(image.shape), frame.size)
+    inside = tuple(slice(0, n) for n in image.shape) if part is None else part
+    return _distances(whole[(slice(None), *inside)], d_max)
 
 
 def predict_tiled(

@@ -137,6 +137,14 @@ class _Run:
         with together(fabric):
             if self.last.exists():
                 load_checkpoint(self.last, self.state)
+        first = fabric.broadcast(self.state.progress.step)
+        with together(fabric):
+            if first != self.state.progress.step:
+                raise ValueError(
+                    f"{folder} must be one folder that all machines share, but the run is at step "
+                    f"{self.state.progress.step} here and at step {first} on the first machine; "
+                    "give one that all of them see with -o"
+                )
             if fabric.is_global_zero:
                 (folder / "config.yaml").write_text(dump_config(config), encoding="utf-8")
             self.metrics = Metrics(folder / "metrics.jsonl", fabric.is_global_zero)

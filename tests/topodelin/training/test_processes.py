@@ -100,6 +100,12 @@ def test_ctrl_c_in_one_process_stops_both_and_both_go_on(both: Path) -> None:
     assert (both / "stopped" / LAST).read_bytes() == (both / "together" / LAST).read_bytes()
 
 
+def test_folders_that_the_machines_do_not_share_are_refused(both: Path) -> None:
+    first, second = ends(both, "apart")
+    assert first.startswith("ValueError: process 1: ") and "that all machines share" in first
+    assert "at step 0 here and at step 3 on the first" in first and second == "SystemExit: 0"
+
+
 def test_ctrl_c_during_the_judgement_stops_both(both: Path) -> None:
     first, second = ends(both, "judged")
     assert first.startswith("Interrupted: stopped at step 4 of 8") and second == "SystemExit: 0"

@@ -24,14 +24,20 @@ def main(folder: Path, rank: int, port: str) -> None:
     os.environ |= {"LOCAL_RANK": "0", "WORLD_SIZE": "2"}
     one, zero = rank == 1, rank == 0
 
-    def end(name: str, *settings: str, yaml: str = "run", patch: Patch | None = None) -> None:
+    def end(
+        name: str,
+        *settings: str,
+        yaml: str = "run",
+        patch: Patch | None = None,
+        run: str | None = None,
+    ) -> None:
         path = folder / yaml / "run.yaml"
         config = load_config(path, overrides=["nodes=2", "sampling.workers=0", *settings])
         before = getattr(*patch[:2]) if patch else None
         if patch:
             setattr(*patch)
         try:
-            said = f"{train(config, run_dir=folder / name).steps} steps"
+            said = f"{train(config, run_dir=folder / (run or name)).steps} steps"
         except BaseException as error:
             said = f"{type(error).__name__}: {error}"
         finally:
@@ -58,7 +64,7 @@ def main(folder: Path, rank: int, port: str) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device", "last.safetensors")
 
-    from topodelin.training import run
+    from topodelin.training import run as run_module
     from topodelin.training.tasks import segmentation
 
     end("together")
@@ -67,9 +73,11 @@ def main(folder: Path, rank: int, port: str) -> None:
         patch=at_step(2, lambda b: b._replace(image=b.image * float("nan"))) if one else None,
     )
     end("unread", patch=at_step(2, refuse) if one else None)
-    end("full", "checkpoint_every=3", patch=(run, "save_checkpoint", full) if zero else None)
+    end("full", "checkpoint_every=3", patch=(run_module, "save_checkpoint", full) if zero else None)
     end("stopped", patch=at_step(2, ctrl_c) if one else None)
     end("stopped")
+    end("apart", patch=at_step(2, ctrl_c), run=f"apart-run-{rank}")
+    end("apart", run=f"apart-run-{rank}")
     end("judged", patch=(segmentation, "label_scores", ctrl_c) if zero else None)
     end("still", "stopping.patience=1", "stopping.min_delta=1", "validate_every=2")
     end("heads", yaml="heads")
