@@ -24,6 +24,8 @@ MAY_IMPORT = {
     "report": {"graphs", "volumes"},
     "training": {"classical", "models", "annotation", "losses", "graphs", "volumes"},
     "delineation": {"models", "volumes", "graphs"},
+    "export": {"delineation", "annotation", "volumes", "graphs"},
+    "presets": {"volumes"},
 }
 
 

@@ -42,7 +42,7 @@ def run_block(language: str, text: str, folder: Path) -> int:
 
 def test_there_are_exactly_two_set_up_commands() -> None:
     demo, tests = (text.strip() for text in SET_UP)
-    assert demo.endswith("topodelin demo") and tests.endswith("pytest")
+    assert demo.endswith("topodelin demo") and tests.endswith("pytest -n 2")
     assert all("\n" not in text and "-c constraints.txt" in text for text in (demo, tests))
 
 

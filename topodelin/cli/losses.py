@@ -17,6 +17,7 @@ def losses(
     from pathlib import Path
 
     import topodelin
+    from topodelin.cli.tables import aligned
 
     # not topodelin.losses.catalogue: that would load torch first
     folders = [Path(folder) / "losses" for folder in topodelin.__path__]
@@ -35,9 +36,5 @@ def losses(
         ]
         for name, facts in catalogue.items()
     ]
-    widths = [max(map(len, column)) for column in zip(HEADER, *rows, strict=True)]
-    indent = " " * (sum(widths[:-1]) + 2 * len(widths[:-1]))
-    print("  ".join(map(str.ljust, HEADER, widths)).rstrip())
-    for row, facts in zip(rows, catalogue.values(), strict=True):
-        print("  ".join(map(str.ljust, row, widths)).rstrip())
-        print(f"{indent}{facts['cost']}; {facts['paper']}")
+    below = [f"{facts['cost']}; {facts['paper']}" for facts in catalogue.values()]
+    print(aligned(HEADER, rows, words=len(HEADER), below=below))

@@ -20,6 +20,7 @@ def list_models(
     from pathlib import Path
 
     import topodelin
+    from topodelin.cli.tables import aligned
 
     # not topodelin.models.zoo: that would load torch first
     folders = [Path(folder) / "models" for folder in topodelin.__path__]
@@ -32,9 +33,5 @@ def list_models(
         [name, f"{facts['dims']}-D", f"{facts['parameters']:,}", facts["seed"]]
         for name, facts in zoo.items()
     ]
-    widths = [max(map(len, column)) for column in zip(HEADER, *rows, strict=True)]
-    indent = " " * (sum(widths[:-1]) + 2 * len(widths[:-1]))
-    print("  ".join(map(str.ljust, HEADER, widths)).rstrip())
-    for row, facts in zip(rows, zoo.values(), strict=True):
-        print("  ".join(map(str.ljust, row, widths)).rstrip())
-        print(f"{indent}{facts['paper']}")
+    below = [facts["paper"] for facts in zoo.values()]
+    print(aligned(HEADER, rows, words=len(HEADER), below=below))

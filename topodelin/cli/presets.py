@@ -23,6 +23,7 @@ def list_presets(
     """List the presets: task, network and the experiment that each repeats."""
     import json
 
+    from topodelin.cli.tables import aligned
     from topodelin.presets import preset, preset_names
 
     found = [preset(name) for name in preset_names()]
@@ -31,9 +32,7 @@ def list_presets(
         keys = ("name", "task", "network", "title")
         print(json.dumps([dict(zip(keys, row, strict=True)) for row in rows], indent=2))
         return
-    widths = [max(map(len, column)) for column in zip(HEADER, *rows, strict=True)]
-    for row in [HEADER, *rows]:
-        print("  ".join(map(str.ljust, row, widths)).rstrip())
+    print(aligned(HEADER, rows, words=len(HEADER)))
 
 
 @presets.command("show")

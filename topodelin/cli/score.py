@@ -4,7 +4,10 @@ import typer
 
 from topodelin.cli.app import app
 
-UNIT_HELP = "Unit of the SWC files: um, or voxel together with --spacing."
+UNIT_HELP = (
+    "Unit of the SWC files: um, nm, or voxel together with --spacing; by default what their first "
+    "lines say, else um."
+)
 FILE_HELP = (
     "SWC, JSON, mask or label volume. A folder of SWC or JSON files beside a single file is one "
     "tracing, their union"
@@ -20,7 +23,7 @@ def score(
     step_um: float | None = typer.Option(
         None, help="Longest piece judged as a whole, µm; a tenth of the tolerance by default."
     ),
-    unit: str = typer.Option("um", help=UNIT_HELP),
+    unit: str | None = typer.Option(None, help=UNIT_HELP),
     truth_unit: str | None = typer.Option(
         None, help="Unit of the truth where it differs from that of the tracing."
     ),

@@ -27,7 +27,7 @@ def _radii(side: Side) -> list[str]:
     """SWC files with radii that nobody can have measured."""
     if not isinstance(side, Tracing) or not np.isnan(side.graph.radii).any():
         return []
-    files = [file for file in side.files if file.suffix.lower() == ".swc"]
+    files = [file for file in side.files if file.suffix.lower() in (".swc", ".eswc")]
     return [line for file in files for line in _radii_of_file(file)]
 
 

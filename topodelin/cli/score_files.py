@@ -10,7 +10,7 @@ import numpy as np
 from topodelin.cli.score_options import ScoreOptions
 from topodelin.graphs import NeuriteGraph, graph_from_mask, joined, read_graph_json, read_swc
 
-TRACINGS = (".swc", ".json")
+TRACINGS = (".swc", ".eswc", ".json")
 VOLUMES = (".npy", ".tif", ".tiff", ".zarr")
 SLICES = (".tif", ".tiff", ".png")
 
@@ -99,7 +99,7 @@ def pairs(truth: str, traced: str) -> tuple[list[tuple[str, Path, Path]], list[s
     return [(stem, here[stem], there[stem]) for stem in both], alone
 
 
-def _read(path: str, unit: str, options: ScoreOptions) -> Tracing | Voxels:
+def _read(path: str, unit: str | None, options: ScoreOptions) -> Tracing | Voxels:
     files = _tracing_files(path)
     if files:
         spacing = options.voxel if unit == "voxel" else None

@@ -17,7 +17,7 @@ class ScoreOptions:
     traced: str
     tolerance_um: float
     step_um: float | None
-    unit: str
+    unit: str | None
     truth_unit: str | None
     spacing: str | None
     volumes: str
@@ -48,8 +48,8 @@ class ScoreOptions:
         return parse_spacing(self.spacing)
 
     @property
-    def units(self) -> dict[str, str]:
-        """Of the coordinates in the SWC files of either side."""
+    def units(self) -> dict[str, str | None]:
+        """Of the coordinates in the SWC files of either side; None is what the files say."""
         return {"truth": self.truth_unit or self.unit, "traced": self.unit}
 
     @property

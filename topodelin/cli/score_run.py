@@ -33,8 +33,8 @@ class Answer:
         content: dict[str, Any] = {
             "truth": asked.truth,
             "traced": asked.traced,
-            "truth_unit": asked.units["truth"],
-            "traced_unit": asked.units["traced"],
+            "truth_unit": asked.units["truth"] or "as in the file",
+            "traced_unit": asked.units["traced"] or "as in the file",
             "spacing": asked.voxel,
             "tolerance_um": asked.tolerance_um,
             **self.result.as_dict(),
@@ -89,6 +89,6 @@ def _check_spacing(options: ScoreOptions) -> None:
         return
     if not any(is_volume(path) for path in (options.truth, options.traced)):
         raise ValueError(
-            "`--spacing` has no meaning where both files are in um; add --unit voxel, "
+            "`--spacing` has no meaning without files in voxels; add --unit voxel, "
             "or --truth-unit voxel if only the truth is in voxels"
         )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from topodelin.cli.app import app
+from topodelin.cli.tables import aligned
 
 if TYPE_CHECKING:
     import numpy as np
@@ -148,7 +149,7 @@ def table(found: "ClassStatistics") -> str:
     )
     f, p, eta = _few(found.variance.f, found.variance.p, found.variance.eta_squared)
     between = f"All classes alike? F {f}, p {p}; between them lies {eta} of the variance (eta²)."
-    return "\n\n".join([_aligned(header, rows), note, between, _aligned(names, pairs, words=2)])
+    return "\n\n".join([aligned(header, rows), note, between, aligned(names, pairs, words=2)])
 
 
 def _few(*values: float) -> list[str]:
@@ -161,16 +162,3 @@ def _whole(*values: float) -> list[str]:
         f"{v:,.0f}" if abs(v) >= 100 else text
         for v, text in zip(values, _few(*values), strict=True)
     ]
-
-
-def _aligned(header: list[str], rows: list[list[str]], *, words: int = 1) -> str:
-    """Columns side by side, the first `words` to the left, numbers to the right."""
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    lines = [
-        [
-            cell.ljust(width) if number < words else cell.rjust(width)
-            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        for row in (header, *rows)
-    ]
-    return "\n".join("  ".join(line).rstrip() for line in lines)

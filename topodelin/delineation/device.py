@@ -26,11 +26,31 @@ def to_device(model: nn.Module, device: str = "auto") -> nn.Module:
     Raises:
         ValueError: there is no such device.
     """
-    chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     try:
-        return model.to(torch.device(chosen))
+        return model.to(torch.device(_chosen(device)))
     except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(
-            f"`device` {device!r} cannot be used here ({reason}); take cpu or auto"
-        ) from None
+        raise _unusable(device, str(error)) from None
+
+
+def check_device(device: str) -> None:
+    """Refuse a device that is not there, without making use of it.
+
+    Raises:
+        ValueError: names it.
+    """
+    try:
+        wanted = torch.device(_chosen(device))
+    except RuntimeError as error:
+        raise _unusable(device, str(error)) from None
+    if wanted.type == "cuda" and (wanted.index or 0) >= torch.cuda.device_count():
+        raise _unusable(device, f"{torch.cuda.device_count()} GPUs are there")
+
+
+def _chosen(device: str) -> str:
+    return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+
+
+def _unusable(device: str, reason: str) -> ValueError:
+    return ValueError(
+        f"`device` {device!r} cannot be used here ({reason.splitlines()[0]}); take cpu or auto"
+    )

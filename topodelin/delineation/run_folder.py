@@ -16,7 +16,8 @@ from torch import nn
 from topodelin.models import ModelCard
 from topodelin.volumes import Box, Volume
 
-FREE_TO_CHANGE = ("intensity", "trees", "volume_name", "model_name")  # not part of what a run is
+# not part of what a run is
+FREE_TO_CHANGE = ("intensity", "trees", "volume_name", "model_name", "image", "priority")
 
 
 @dataclass(frozen=True)
@@ -60,27 +61,68 @@ class RunFolder:
         return self.path / "trees.csv"
 
     @property
+    def bridges(self) -> Path:
+        """One line for each gap that was bridged."""
+        return self.path / "bridges.csv"
+
+    @property
+    def tracing(self) -> Path:
+        """What tracing keeps for the next time: the skeleton of each cube."""
+        return self.path / "tracing"
+
+    @property
+    def spots(self) -> Path:
+        """Places to look at first, the worst first."""
+        return self.path / "spots.csv"
+
+    @property
     def log(self) -> Path:
         """What was said, with the time of day."""
         return self.path / "log.txt"
 
-    def create(self) -> None:
-        """Make the folder, or refuse one that holds something that is not of a run."""
+    @property
+    def exports(self) -> Path:
+        """What was exported for other programs."""
+        return self.path / "export"
+
+    def check(self) -> None:
+        """Refuse a folder that holds something that is not of a run, or cannot be written to.
+
+        Raises:
+            ValueError: it is a file, or holds something else.
+            OSError: it is read-only.
+        """
         if self.path.exists() and not self.path.is_dir():
             raise ValueError(f"{self.path} is a file; give a folder with -o")
-        if self.path.is_dir():
-            known = {path.name for path in self._outputs()}
-            foreign = sorted(
-                entry.name
-                for entry in self.path.iterdir()
-                if not any(entry.name.startswith(name) for name in known)
+        if not self.path.is_dir():
+            return
+        known = {path.name for path in self._outputs()}
+        foreign = sorted(
+            entry.name
+            for entry in self.path.iterdir()
+            if not any(entry.name.startswith(name) for name in known)
+        )
+        if foreign:
+            raise ValueError(
+                f"{self.path} is not the folder of a run, it holds {foreign[0]!r}; "
+                "give another folder with -o"
             )
-            if foreign:
-                raise ValueError(
-                    f"{self.path} is not the folder of a run, it holds {foreign[0]!r}; "
-                    "give another folder with -o"
-                )
-        self.path.mkdir(parents=True, exist_ok=True)
+        if not os.access(self.path, os.W_OK):
+            raise OSError(f"{self.path} cannot be written to; give another folder with -o")
+
+    def create(self) -> None:
+        """Make the folder, after `check`.
+
+        Raises:
+            OSError: it cannot be made.
+        """
+        self.check()
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OSError(
+                f"{self.path} cannot be made ({error.strerror}); give another folder with -o"
+            ) from error
 
     def wipe(self) -> None:
         """Remove all results; the settings first, so that half a wipe is no run."""
@@ -104,7 +146,8 @@ class RunFolder:
     def _outputs(self) -> list[Path]:
         return [
             self.settings, self.state, self.distance_map, self.seeds,
-            self.trees, self.trees_in_work, self.table, self.log,
+            self.trees, self.trees_in_work, self.table, self.bridges, self.tracing,
+            self.spots, self.log, self.exports,
         ]  # fmt: skip
 
     @property
@@ -117,19 +160,28 @@ def check_same_run(folder: RunFolder, settings: dict[str, Any]) -> None:
     """Refuse to go on with a run that was started with other settings.
 
     Raises:
-        ValueError: names the first setting that differs, both values and the remedies.
+        ValueError: names each setting that differs, both values and the remedies.
     """
     former = folder.read_settings() or {}
     before, now = dict(_flat(former)), dict(_flat(settings))
-    for name in sorted(before.keys() | now.keys()):
-        if name.split(".")[0] in FREE_TO_CHANGE:
-            continue
-        if before.get(name) != now.get(name):
-            raise ValueError(
-                f"{folder.path} holds a run with {name} = {before.get(name)}, now it is "
-                f"{now.get(name)}; add --restart to discard that run, or give another folder "
-                "with -o"
-            )
+    names = [
+        name for name in before.keys() | now.keys() if name.split(".")[0] not in FREE_TO_CHANGE
+    ]
+    different = [
+        f"{name} = {_short(before.get(name))}, now it is {_short(now.get(name))}"
+        for name in sorted(names)
+        if before.get(name) != now.get(name)
+    ]
+    if different:
+        raise ValueError(
+            f"{folder.path} holds a run with {'; with '.join(different)}; add --restart to discard "
+            "that run, or give another folder with -o"
+        )
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 70 else f"{text[:66]} ..."
 
 
 def _flat(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

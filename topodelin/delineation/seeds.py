@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -172,17 +173,39 @@ def coarse_seeds(
         smoothing: standard deviation of the Gaussian, finest voxel edges.
         progress: called with the number of cubes looked at and their total.
     """
-    sigma = smoothing * min(volume.spacing) / np.array(volume.spacing)
+    look = BrightPlace(volume, lattice, intensity, brightness, smoothing)
     chosen = lattice if cubes is None else cubes
     total = lattice.total if cubes is None else len(cubes)
     seeds = []
     for done, cube in enumerate(chosen, 1):
-        core = lattice.core(cube)
-        image = volume.read(core)
-        image = gaussian_filter(intensity.normalize(image[0] if image.ndim == 4 else image), sigma)
-        brightest = np.unravel_index(int(np.argmax(image)), image.shape)
-        if image[brightest] >= brightness:
-            seeds.append(np.add(core.begin, brightest) * volume.spacing)
+        seed = look(cube)
+        if seed is not None:
+            seeds.append(seed)
         if progress is not None:
             progress(done, total)
     return np.array(seeds, dtype=np.float64).reshape(-1, 3)
+
+
+@dataclass(frozen=True, eq=False)
+class BrightPlace:
+    """Finds the brightest place of a cube; the arguments are those of [`coarse_seeds`][]."""
+
+    volume: Volume
+    lattice: Lattice
+    intensity: IntensityRange
+    brightness: float = 0.5
+    smoothing: float = 1.0
+
+    def __call__(self, cube: Index) -> np.ndarray | None:
+        """(3,) µm; None where nothing is bright enough."""
+        core = self.lattice.core(cube)
+        image = self.volume.read(core)
+        image = self.intensity.normalize(image[0] if image.ndim == 4 else image)
+        if image.max() < self.brightness:  # a mean of voxels cannot exceed them all
+            return None
+        spacing = np.array(self.volume.spacing)
+        image = gaussian_filter(image, self.smoothing * spacing.min() / spacing)
+        brightest = np.unravel_index(int(np.argmax(image)), image.shape)
+        if image[brightest] < self.brightness:
+            return None
+        return np.add(core.begin, brightest) * spacing

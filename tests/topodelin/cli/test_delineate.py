@@ -1,6 +1,9 @@
 """`topodelin delineate` from the command line."""
 
 import json
+import os
+import signal
+import time
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +13,10 @@ from typer.testing import CliRunner
 
 from topodelin.cli import app, verbs  # noqa: F401  (registers the verbs)
 from topodelin.delineation import planning
+from topodelin.delineation.frontier import Frontier
 from topodelin.delineation.memory import CubeCost
 from topodelin.models import ModelCard, UNet, save_model
+from topodelin.volumes import IntensityRange
 
 
 @pytest.fixture
@@ -98,3 +103,73 @@ def test_a_device_that_is_not_there_is_refused(volume: Path, model: Path, tmp_pa
     words = called(volume, "-o", tmp_path / "run", "--model", model, "--device", "tpu")
     with pytest.raises(ValueError, match="`device` 'tpu' cannot be used here"):
         CliRunner().invoke(app, words, catch_exceptions=False)
+
+
+def test_the_signal_of_a_queueing_system_is_an_interruption(
+    volume: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def told_to_end(*_: object, **__: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(60)
+
+    monkeypatch.setattr("topodelin.delineation.delineate", told_to_end)
+    before = signal.getsignal(signal.SIGTERM)
+    done = CliRunner().invoke(app, called(volume, "-o", tmp_path / "run", "--model", model))
+    assert done.exit_code == 130
+    assert "stopped; go on with:" in done.stderr
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_run_with_failed_cubes_ends_with_exit_code_3_and_lists_them(
+    volume: Path, model: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "seeds.csv").write_text("8,8,5\n")
+    words = called(volume, "-o", tmp_path / "run", "--model", model)
+    words += ["--seeds", str(tmp_path / "seeds.csv")]
+    assert CliRunner().invoke(app, words, catch_exceptions=False).exit_code == 0
+    with Frontier(tmp_path / "run" / "state.sqlite") as frontier:
+        cube = next(iter(frontier.done()))
+        frontier.retry([cube])
+        frontier.lease(1)
+        frontier.fail(cube, "the disk is broken", max_attempts=1)
+    again = CliRunner().invoke(app, words, catch_exceptions=False)
+    assert again.exit_code == 3
+    assert f"cube {cube}: the disk is broken" in again.stdout
+    assert "with --retry-failed" in again.stdout
+    mended = CliRunner().invoke(app, [*words, "--retry-failed"], catch_exceptions=False)
+    assert mended.exit_code == 0
+
+
+def test_options_of_the_engine_reach_it(
+    volume: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {}
+
+    def noted(image: object, output: object, network: object, card: object, **options: object):
+        given.update(options)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("topodelin.delineation.delineate", noted)
+    words = called(volume, "-o", tmp_path / "run", "--model", model, "--cluster", "local:2")
+    words += ["--within", "0,0,0,9,9,9", "--priority", "arrival", "--budget-cubes", "5"]
+    words += ["--budget-hours", "1.5", "--cube-timeout", "60", "--device", "cpu,cpu"]
+    words += ["--resample", "--retry-failed", "--intensity", "90,1400.5"]
+    assert CliRunner().invoke(app, words, catch_exceptions=False).exit_code == 130
+    expected = {
+        "cluster": "local:2",
+        "within": ((0, 0, 0), (9, 9, 9)),
+        "priority": "arrival",
+        "budget_cubes": 5,
+        "budget_hours": 1.5,
+        "cube_timeout": 60,
+        "devices": ["cpu", "cpu"],
+        "resample": True,
+        "intensity": IntensityRange(90, 1400.5),
+        "retry_failed": True,
+        "image_path": str(volume),
+        "image_spacing": (1, 1, 1),
+    }
+    assert {name: given[name] for name in expected} == expected
+    with pytest.raises(ValueError, match="`--within` must be two corners"):
+        CliRunner().invoke(app, [*called(volume, "-o", "x"), "--within", "1,2"],
+                           catch_exceptions=False)  # fmt: skip

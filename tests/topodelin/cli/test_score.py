@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.topodelin.cli.score_command import CUT, FORK, refused, run
-from topodelin.graphs import read_swc, score_tracing, write_graph_json
+from topodelin.graphs import read_swc, score_tracing, write_graph_json, write_swc
 
 BLOCKED = "import sys; sys.modules['torch'] = None; from topodelin.cli import main; main()"
 
@@ -67,7 +67,12 @@ def test_json_holds_every_number_and_parameter(truth: Path, traced: Path) -> Non
     assert answer["false_um"] == pytest.approx(50)
     assert (answer["tolerance_um"], answer["step_um"]) == (2, 0.5)
     assert (answer["truth_nodes"], answer["traced_nodes"]) == (2, 4)
-    assert (answer["truth_unit"], answer["spacing"]) == ("um", None)
+    assert (answer["truth_unit"], answer["spacing"]) == ("as in the file", None)
+
+
+def test_files_in_voxels_that_say_so_need_no_option(tmp_path: Path, truth: Path) -> None:
+    write_swc(tmp_path / "a.vox.swc", read_swc(truth), spacing=(2.0, 1.0, 0.5))
+    assert json.loads(run(tmp_path / "a.vox.swc", truth, "--json").stdout)["quality"] == 1
 
 
 def test_a_truth_in_voxels_is_compared_with_a_tracing_in_micrometres(

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.topodelin.delineation.stand_in import Inverse, card, fork_in_space
-from topodelin.delineation import delineate, tracing
+from topodelin.delineation import delineate
 from topodelin.delineation.frontier import Frontier
+from topodelin.delineation.tracing import pipeline as tracing
 from topodelin.volumes import OmeZarrWriter
 
 pipeline = sys.modules["topodelin.delineation.delineate"]  # the name itself is the function's

@@ -1,17 +1,24 @@
 """From an image to SWC files: neurites are followed, and only where they lead."""
 
+import io
 import json
+import os
+import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from tests.topodelin.delineation.stand_in import D_MAX, Inverse, card, drawn, fork_in_space
 from topodelin.delineation import Delineation, SearchRule, TreeRule, delineate
 from topodelin.delineation.frontier import Frontier, RunInUse
+from topodelin.delineation.memory import CubeCost
+from topodelin.delineation.task import Task, search_rule
 from topodelin.graphs import check_swc, read_swc
-from topodelin.volumes import Volume, open_volume
+from topodelin.volumes import IntensityRange, Volume, open_volume
 
 KEPT = ("run.json", "seeds.csv", "trees.csv", "trees", "distance_map.ome.zarr")
 
@@ -132,7 +139,7 @@ def test_order_and_executor_change_no_byte(tmp_path: Path) -> None:
 def test_a_budget_stops_the_search_and_the_same_command_goes_on(tmp_path: Path) -> None:
     volume = drawn([[(8, 24, 4), (8, 24, 92)]], (48, 48, 96))
     seeds = [(8, 24, 5)]
-    part = follow(volume, tmp_path / "run", seeds=seeds, max_cubes=3)
+    part = follow(volume, tmp_path / "run", seeds=seeds, budget_cubes=3)
     assert (part.visited, part.waiting) == (3, 1)
     assert part.length_um == pytest.approx(44, abs=4)
     assert "1 cubes wait" in str(part)
@@ -213,3 +220,198 @@ def test_a_run_that_is_going_on_is_not_touched_by_a_second_one(tmp_path: Path) -
     with Frontier(run / "state.sqlite"), pytest.raises(RunInUse, match="in use"):
         follow(fork_in_space(), run, restart=True)
     assert contents(run) == complete
+
+
+def test_a_finished_run_is_the_same_whichever_cube_came_next(tmp_path: Path) -> None:
+    volume = fork_in_space()
+    for priority in ("distance", "confidence", "arrival"):
+        follow(volume, tmp_path / priority, seeds=[(8, 8, 5)], priority=priority)
+    kept = [contents(tmp_path / name) for name in ("distance", "confidence", "arrival")]
+    for run in kept:
+        assert b'"priority"' in run.pop("run.json")
+    assert kept[0] == kept[1] == kept[2]
+    with pytest.raises(ValueError, match="`priority` must be one of distance, confidence, arrival"):
+        follow(volume, tmp_path / "other", priority="size")
+
+
+def test_by_distance_a_budget_is_spent_around_the_seed(tmp_path: Path) -> None:
+    volume = drawn([[(8, 24, 4), (8, 24, 92)]], (16, 48, 96))
+    near = follow(volume, tmp_path / "run", seeds=[(8, 24, 40)], budget_cubes=3)
+    assert [tuple(cube) for cube in np.argwhere(near.cubes)] == [(0, 1, 1), (0, 1, 2), (0, 1, 3)]
+
+
+def test_the_search_stays_within_the_part_asked_for(tmp_path: Path) -> None:
+    volume = drawn([[(8, 24, 4), (8, 24, 92)]], (16, 48, 96))
+    part = ((0.0, 0.0, 0.0), (15.0, 47.0, 40.0))
+    result = follow(volume, tmp_path / "run", seeds=[(8, 24, 5)], within=part)
+    assert (result.visited, result.skipped, result.waiting) == (3, 1, 0)
+    scanned = follow(volume, tmp_path / "scan", within=part)
+    assert scanned.seeds.shape == (3, 3), "the rest of the volume is not looked at"
+    with pytest.raises(ValueError, match="holds a run with within = .*; add --restart"):
+        follow(volume, tmp_path / "run", seeds=[(8, 24, 5)])
+    with pytest.raises(ValueError, match="`within` must hold a seed, none of 1 lies near"):
+        follow(volume, tmp_path / "no", seeds=[(8, 24, 80)], within=part)
+    with pytest.raises(ValueError, match="`within` must share a voxel with the volume"):
+        follow(volume, tmp_path / "no", within=((99.0, 0.0, 0.0), (200.0, 1.0, 1.0)))
+    assert not (tmp_path / "no").exists()
+
+
+def test_blank_cubes_cost_one_run_of_the_network_and_no_chunk(tmp_path: Path) -> None:
+    calls = []
+
+    class Counting(Inverse):
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            calls.append(image.shape)
+            return super().forward(image)
+
+    volume = drawn([[(8, 8, 4), (8, 8, 28)]], (16, 16, 160))
+    seeds = [(8, 8, 5), (8, 8, 70), (8, 8, 90), (8, 8, 110)]  # three of them in the dark
+    result = delineate(volume, tmp_path / "run", Counting(), card(), seeds=seeds, progress=None)
+    assert result.skipped >= 3
+    assert len(calls) == result.visited + 1
+    assert len(chunks(tmp_path / "run")) == result.visited
+    assert result.as_dict()["cubes_skipped"] == result.skipped
+
+
+def test_a_network_for_quite_another_spacing_is_refused_unless_asked_for(tmp_path: Path) -> None:
+    coarse = drawn([[(8, 8, 4), (8, 8, 28)]], (16, 16, 32), spacing=(1.0, 3.0, 2.0))
+    with pytest.raises(ValueError, match=r"voxels of \(1, 3, 2\) µm .* 3 times .* along y;"):
+        follow(coarse, tmp_path / "run", seeds=[(8, 24, 10)])
+    assert not (tmp_path / "run").exists()
+    said = io.StringIO()
+    follow(coarse, tmp_path / "run", seeds=[(8, 24, 10)], resample=True, progress=said)
+    line = "the image is resampled from (1, 3, 2) µm to (1, 1, 1) µm, the network's grid"
+    assert line in said.getvalue()
+    assert line in (tmp_path / "run" / "log.txt").read_text()
+
+
+def test_finer_voxels_are_averaged_without_being_asked_up_to_a_limit(tmp_path: Path) -> None:
+    fine = drawn([[(8, 8, 4), (8, 8, 92)]], (32, 32, 96), spacing=(1.0, 0.25, 0.25))
+    assert len(follow(fine, tmp_path / "run", seeds=[(8, 2, 2)]).trees) == 1
+    finest = drawn([[(8, 8, 4), (8, 8, 92)]], (16, 16, 96), spacing=(1.0, 0.25, 0.1))
+    with pytest.raises(ValueError, match=r"10 times .* along x;"):
+        follow(finest, tmp_path / "another", seeds=[(8, 2, 2)])
+
+
+class Interrupting:
+    """An array that is read so often and then stopped, as by Ctrl-C."""
+
+    def __init__(self, array: np.ndarray, reads: int) -> None:
+        self.array, self.reads, self.shape, self.dtype = array, reads, array.shape, array.dtype
+
+    def __getitem__(self, key: tuple) -> np.ndarray:
+        self.reads -= 1
+        if self.reads == 0:
+            raise KeyboardInterrupt
+        return self.array[key]
+
+
+def test_an_interrupted_scan_goes_on_where_it_was(tmp_path: Path) -> None:
+    drawing = fork_in_space()
+    whole = Interrupting(np.array(drawing.data), -1)
+    follow(Volume(whole, drawing.spacing), tmp_path / "whole")
+    with Frontier(tmp_path / "whole" / "state.sqlite") as frontier:
+        rows = frontier._database.execute("SELECT COUNT(*) FROM scans").fetchone()[0]
+    assert rows == 4
+    before = len(list(_samples(drawing)))
+    stopped = Interrupting(np.array(drawing.data), before + 3 * 2 + 1)  # in the third row of cubes
+    with pytest.raises(KeyboardInterrupt):
+        follow(Volume(stopped, drawing.spacing), tmp_path / "run")
+    with Frontier(tmp_path / "run" / "state.sqlite") as frontier:
+        assert frontier._database.execute("SELECT COUNT(*) FROM scans").fetchone()[0] == 2
+    rest = Interrupting(np.array(drawing.data), -1)
+    follow(Volume(rest, drawing.spacing), tmp_path / "run")
+    assert whole.reads - rest.reads == -3 * 2, "two rows were not read again"
+    assert contents(tmp_path / "run") == contents(tmp_path / "whole")
+
+
+def _samples(volume: Volume) -> Iterator[None]:
+    """One entry for each read before the scan: the fingerprint and the range of intensities."""
+    counted = Interrupting(np.array(volume.data), -1)
+    task = Task(Volume(counted, volume.spacing), Inverse(), card(), search_rule(card()))
+    task.settings(None)
+    task.measure_intensity()
+    yield from [None] * (-1 - counted.reads)
+
+
+def test_failed_cubes_are_tried_again_only_if_asked_for(tmp_path: Path) -> None:
+    volume, run = fork_in_space(), tmp_path / "run"
+    follow(volume, run)
+    with Frontier(run / "state.sqlite") as frontier:
+        cube = next(iter(frontier.done()))
+        frontier.retry([cube])
+        frontier.lease(1)
+        frontier.fail(cube, "broken", max_attempts=1)
+    said = io.StringIO()
+    again = follow(volume, run, progress=said)
+    assert again.failed == ((cube, "broken"),)
+    assert "1 cubes failed before; --retry-failed tries them again" in said.getvalue()
+    assert follow(volume, run, retry_failed=True).failed == ()
+
+
+def test_intensities_are_those_around_the_seeds_or_those_given(tmp_path: Path) -> None:
+    near = drawn([[(8, 8, 4), (8, 8, 28)]], (16, 16, 400))  # nearly all of it is dark
+    shine = np.array(near.data) // 3
+    shine[:, :, 300:] = 255  # and a large bright thing lies far away
+    image, seeds = Volume(shine, near.spacing), [(8, 8, 5)]
+    follow(image, tmp_path / "run", seeds=seeds)
+    found = json.loads((tmp_path / "run" / "run.json").read_text())["intensity"]
+    assert found == {"low": 0.0, "high": 85.0}
+    given = IntensityRange(0.0, 510.0)
+    follow(image, tmp_path / "given", seeds=seeds, intensity=given)
+    found = json.loads((tmp_path / "given" / "run.json").read_text())["intensity"]
+    assert found == {"low": 0.0, "high": 510.0}
+    with pytest.raises(ValueError, match=r"given_intensity = \[0.0, 510.0\], now it is None"):
+        follow(image, tmp_path / "given", seeds=seeds)
+
+
+def test_too_little_memory_is_refused_before_a_folder_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline = sys.modules["topodelin.delineation.delineate"]
+    monkeypatch.setattr(pipeline, "measure_cube", lambda *_: CubeCost(1.0, 2**30))
+    with pytest.raises(ValueError, match=r"`memory` must be at least [\d.]+ GB"):
+        follow(fork_in_space(), tmp_path / "run", memory=2**28)
+    assert not (tmp_path / "run").exists()
+
+
+def test_where_the_image_came_from_is_kept_and_may_change(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    follow(fork_in_space(), run)
+    assert json.loads((run / "run.json").read_text())["image"] == {"path": None, "spacing": None}
+    follow(fork_in_space(), run, image_path="gs://brains/a.zarr", image_spacing=(1, 1, 1))
+    image = json.loads((run / "run.json").read_text())["image"]
+    assert image == {"path": "gs://brains/a.zarr", "spacing": [1.0, 1.0, 1.0]}
+
+
+def test_a_run_of_another_version_is_refused_with_both(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    follow(fork_in_space(), run)
+    settings = json.loads((run / "run.json").read_text())
+    settings |= {"topodelin": "0.0.9", "grid": settings["grid"] | {"margin": [1, 1, 1]}}
+    (run / "run.json").write_text(json.dumps(settings))
+    with pytest.raises(
+        ValueError,
+        match=r"grid.margin = \[1, 1, 1\], now it is \[2, 2, 2\]; with topodelin = 0.0.9",
+    ):
+        follow(fork_in_space(), run)
+
+
+def test_a_folder_that_cannot_be_written_to_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "run").mkdir()
+    with monkeypatch.context() as patch:  # root may write anywhere
+        patch.setattr(os, "access", lambda path, mode: False)
+        with pytest.raises(OSError, match="run cannot be written to; give another folder with -o"):
+            follow(fork_in_space(), tmp_path / "run")
+    with pytest.raises(OSError, match=r"/proc/run cannot be made \(.*\); give another folder"):
+        follow(fork_in_space(), Path("/proc/run"))
+
+
+def test_a_name_in_any_script_will_do(tmp_path: Path) -> None:
+    folder = tmp_path / "Gehirn für Łucja 脑"
+    folder.mkdir()
+    np.save(folder / "mózg.npy", np.array(fork_in_space().data))
+    result = follow(open_volume(folder / "mózg.npy", spacing=(1, 1, 1)), folder / "run")
+    assert len(result.trees) == len(list((folder / "run" / "trees").iterdir())) == 2

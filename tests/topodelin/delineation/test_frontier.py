@@ -105,3 +105,76 @@ def test_a_full_disk_ends_in_one_line_and_loses_nothing(tmp_path: Path) -> None:
             frontier.finish(A, [(z, y, 9) for z in range(99) for y in range(99)], foreground=1)
     with Frontier(tmp_path / "state.sqlite") as frontier:
         assert frontier.counts == Counts(todo=1, leased=0, done=0, failed=0)
+
+
+def test_cubes_of_least_rank_come_first_and_a_better_reason_moves_one_forward(
+    tmp_path: Path,
+) -> None:
+    with Frontier(tmp_path / "state.sqlite") as frontier:
+        frontier.add({A: 0.5, B: 0.9, C: 0.2})
+        frontier.order(lambda cubes, sure: [-value for value in sure])
+        assert frontier.lease(1) == [B]
+        frontier.finish(B, {C: 0.8, A: 0.1}, foreground=1)
+        assert frontier.lease(2) == [C, A]
+
+
+def test_a_lasting_order_is_that_of_arrival_where_ranks_are_equal(tmp_path: Path) -> None:
+    with Frontier(tmp_path / "state.sqlite") as frontier:
+        frontier.order(lambda cubes, sure: [float(cube[2]) for cube in cubes])
+        frontier.add([C])
+        frontier.add([A, B])
+        assert frontier.lease(3) == [C, A, B]
+
+
+def test_skipped_cubes_are_neither_waiting_nor_done(tmp_path: Path) -> None:
+    path = tmp_path / "state.sqlite"
+    with Frontier(path) as frontier:
+        frontier.add([A])
+        frontier.lease(1)
+        frontier.finish(A, [], 0, skipped=True)
+        frontier.leave_out([A, B])
+        frontier.add([B])
+        assert frontier.lease(9) == []
+        assert list(frontier.done()) == []
+    with Frontier(path) as frontier:
+        assert frontier.counts == Counts(todo=0, leased=0, done=0, failed=0, skipped=2)
+
+
+def test_what_an_interrupted_transaction_did_is_undone_also_in_the_counts(tmp_path: Path) -> None:
+    with Frontier(tmp_path / "state.sqlite") as frontier:
+        frontier.add([A])
+        with pytest.raises(KeyboardInterrupt), frontier.transaction():
+            frontier.lease(1)
+            frontier.finish(A, [B, C], foreground=1)
+            raise KeyboardInterrupt
+        assert frontier.counts == Counts(todo=1, leased=0, done=0, failed=0)
+        assert frontier.lease(9) == [A]
+
+
+def test_rows_that_were_scanned_are_known_until_the_image_is_another(tmp_path: Path) -> None:
+    path = tmp_path / "state.sqlite"
+    with Frontier(path) as frontier:
+        assert frontier.scanned("image 1") == {}
+        frontier.store_scan(0, 1, "[]")
+    with Frontier(path) as frontier:
+        frontier.clear(scans=False)
+        assert frontier.scanned("image 1") == {(0, 1): "[]"}
+        assert frontier.scanned("image 2") == {}
+
+
+def test_a_file_of_version_1_is_brought_up_to_date(tmp_path: Path) -> None:
+    path = tmp_path / "state.sqlite"
+    with sqlite3.connect(path) as database:
+        database.executescript(
+            "CREATE TABLE cubes (z INTEGER, y INTEGER, x INTEGER, state INTEGER NOT NULL,"
+            " arrival INTEGER NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,"
+            " foreground INTEGER NOT NULL DEFAULT 0, error TEXT NOT NULL DEFAULT '',"
+            " PRIMARY KEY (z, y, x)) WITHOUT ROWID;"
+            "CREATE INDEX waiting ON cubes (state, arrival, z, y, x);"
+            "INSERT INTO cubes (z, y, x, state, arrival) VALUES (0, 0, 0, 2, 1), (0, 0, 1, 1, 2);"
+            "PRAGMA user_version = 1"
+        )
+    database.close()
+    with Frontier(path) as frontier:
+        assert frontier.counts == Counts(todo=1, leased=0, done=1, failed=0)
+        assert frontier.lease(9) == [B]

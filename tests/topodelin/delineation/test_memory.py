@@ -2,10 +2,12 @@
 
 import pytest
 
+from topodelin.delineation.crews.workers import Workers
 from topodelin.delineation.lattice import Lattice
 from topodelin.delineation.memory import (
     CubeCost,
     expected_peak,
+    fitting,
     fitting_workers,
     format_bytes,
     held_bytes,
@@ -31,8 +33,19 @@ def test_a_limit_below_one_cube_is_refused_with_what_it_takes() -> None:
 
 def test_what_is_held_grows_with_the_cube_and_not_with_the_volume() -> None:
     small, large = Lattice((64, 64, 64), (32, 32, 32)), Lattice((9999, 9999, 9999), (32, 32, 32))
-    assert held_bytes(small, 2) == held_bytes(large, 2)
-    assert held_bytes(Lattice((64, 64, 64), (64, 64, 64)), 2) > held_bytes(small, 2)
+    assert held_bytes(small) == held_bytes(large)
+    assert held_bytes(Lattice((64, 64, 64), (64, 64, 64))) > held_bytes(small)
+
+
+def test_one_worker_in_a_process_of_its_own_is_counted_beside_this_one() -> None:
+    alone = expected_peak(COST, 1, 0, HERE)
+    assert expected_peak(COST, 1, 0, HERE, elsewhere=True) == int(1.15 * 800 * 2**20) > alone
+
+
+def test_workers_of_a_cluster_are_not_bound_here() -> None:
+    with pytest.raises(ValueError, match="`memory` bounds the processes that the run itself"):
+        fitting(Workers(4), COST, 0, HERE, 8 * 2**30, "tcp://node7:8786")
+    assert fitting(Workers(4), COST, 0, HERE, 2 * 2**30).count == 2
 
 
 def test_sizes_are_read_as_people_write_them() -> None:

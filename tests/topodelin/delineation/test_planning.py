@@ -19,6 +19,7 @@ def test_a_plan_tells_cubes_memory_and_time_and_writes_nothing(
     assert (plan.total, plan.starting, plan.sampled, plan.bright) == (54, 1, 54, 6)
     assert (plan.expected, plan.seconds) == (6, 6.0)
     assert "54 in the volume, 1 of them hold seeds" in str(plan)
+    assert "2 workers of 400 MB each with a cube of 16x16x16 voxels and 2x2x2 around" in str(plan)
     assert plan.as_dict()["expected"] == 6
     assert list(tmp_path.iterdir()) == []
 

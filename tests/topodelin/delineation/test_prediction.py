@@ -1,6 +1,7 @@
 """The prediction of a cube depends on the image around it and on nothing else."""
 
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ import torch
 from tests.topodelin.delineation.stand_in import D_MAX, Inverse, card, drawn
 from topodelin.delineation.prediction import QUANTUM, CubePredictor, quantised, read_padded
 from topodelin.delineation.task import Task, search_rule
-from topodelin.volumes import Box, IntensityRange, Volume
+from topodelin.delineation.visit import CubeVisit, Visit
+from topodelin.volumes import Box, IntensityRange, Volume, create_ome_zarr
 
 LINE = drawn([[(8.0, 8.0, 4.0), (8.0, 8.0, 44.0)]], (20, 20, 48))
 
@@ -72,3 +74,36 @@ def test_an_image_with_nan_is_refused() -> None:
     image[8, 8, 20] = np.nan
     with pytest.raises(ValueError, match="the image holds NaN or infinity"):
         predictor(Inverse(), Volume(image, (1.0, 1.0, 1.0)))((0, 0, 1))
+
+
+class SeesNeuriteInTheDark(Inverse):
+    """Answers 0 everywhere, and counts how often it is asked."""
+
+    asked = 0
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        type(self).asked += 1
+        return 0 * image
+
+
+def test_a_blank_cube_is_skipped_only_if_the_network_sees_nothing_in_it(tmp_path: Path) -> None:
+    blank = Volume(np.zeros((16, 16, 64), np.uint8), (1.0, 1.0, 1.0))
+    store = create_ome_zarr(
+        tmp_path / "map", shape=(16, 16, 64), spacing=(1, 1, 1), dtype=np.float32,
+        chunks=(16, 16, 16),
+    )  # fmt: skip
+    dark = CubeVisit(predictor(Inverse(), blank), store)
+    assert dark((0, 0, 1)) == Visit((0, 0, 1), 0, {}, blank=True)
+    bright = CubeVisit(predictor(SeesNeuriteInTheDark(), blank), store)
+    visits = [bright((0, 0, x)) for x in range(1, 4)]
+    assert [visit.foreground for visit in visits] == [16**3] * 3
+    assert not any(visit.blank for visit in visits)
+    assert SeesNeuriteInTheDark.asked == 1
+    assert [store.has(store.volume.box & Box((0, 0, 16 * x), (16, 16, 16 * x + 16)))
+            for x in range(4)] == [False, True, True, True]  # fmt: skip
+
+
+def test_a_border_is_the_surer_the_nearer_to_a_centreline_it_is() -> None:
+    sure = predictor(Inverse())((0, 0, 1)).directions
+    assert sure[0, 0, 1] == pytest.approx(1.0)
+    assert all(0 < value <= 1 for value in sure.values())

@@ -9,9 +9,9 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from skimage.measure import label
 
-from topodelin.delineation.fragments import Fragment, fragment, voxel_keys
 from topodelin.delineation.lattice import Lattice
-from topodelin.delineation.stitching import SkeletonGraph, stitch
+from topodelin.delineation.tracing.fragments import Fragment, fragment, voxel_keys
+from topodelin.delineation.tracing.stitching import SkeletonGraph, stitch
 
 UNIT = (1.0, 1.0, 1.0)
 SIZE = 48

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from topodelin.delineation.stitching import SkeletonGraph
-from topodelin.delineation.trees import TreeRule, grow_trees
+from topodelin.delineation.tracing.stitching import SkeletonGraph
+from topodelin.delineation.tracing.trees import TreeRule, grow_trees
 
 UNIT = (1.0, 1.0, 1.0)
-RAW = TreeRule(min_branch_um=0, min_tree_um=0, smoothing=1)
+RAW = TreeRule(min_branch_um=0, min_tree_um=0, smooth_um=0)
 NOWHERE = np.zeros((0, 3))
 
 
@@ -63,7 +63,7 @@ def test_a_cycle_is_cut_where_the_distance_is_largest() -> None:
 
 def test_short_branches_and_short_trees_go_and_the_rest_stays_whole() -> None:
     drawing = [line(30), [(0, y, 15) for y in range(4)], line(5, y=20)]
-    rule = TreeRule(min_branch_um=5, min_tree_um=10, smoothing=1)
+    rule = TreeRule(min_branch_um=5, min_tree_um=10, smooth_um=0)
     (tree,) = grow_trees(skeleton(drawing), UNIT, NOWHERE, rule)
     assert tree.graph.length == 29
     assert tree.branches == 1
@@ -82,5 +82,9 @@ def test_no_voxels_give_no_trees() -> None:
 def test_a_rule_that_makes_no_sense_is_refused() -> None:
     with pytest.raises(ValueError, match="`min_tree_um` must be 0 µm or more"):
         TreeRule(min_tree_um=-1)
-    with pytest.raises(ValueError, match="`smoothing` must be 1 voxel or more, got 0"):
-        TreeRule(smoothing=0)
+    with pytest.raises(ValueError, match="`smooth_um` must be 0 µm or more, got -1"):
+        TreeRule(smooth_um=-1)
+    with pytest.raises(ValueError, match="`min_confidence` must lie between 0 and 1, got 2"):
+        TreeRule(min_confidence=2)
+    with pytest.raises(ValueError, match="`radius` must be one of"):
+        TreeRule(radius="guess")

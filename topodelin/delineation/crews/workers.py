@@ -1,120 +1,90 @@
-"""Who predicts the cubes: this process, a pool of processes, or any executor one has."""
+"""Who works on the cubes of a run: this process, processes of our own, an executor, a cluster."""
 
-import multiprocessing
-import os
-import pickle
-import signal
-import threading
-from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from topodelin.delineation.prediction import CubePrediction, CubePredictor
-from topodelin.volumes import Index
+from topodelin.delineation.crews.crew import Crew, CubeTask, InProcess
+from topodelin.delineation.crews.executors import OnExecutor
+from topodelin.delineation.crews.processes import Processes
+from topodelin.volumes import Volume
 
-_adopted: CubePredictor | None = None  # in a worker process: what it was started with
+TIMEOUT_S = 3600.0
 
 
+@dataclass(frozen=True)
 class Workers:
-    """Submits cubes to an executor and starts a new pool where a worker died.
+    """Starts crews for one task after another; the result does not depend on who does it.
 
     Args:
-        predictor: what is done with each cube.
-        count: cubes in hand at the same time; without an executor, also the number of processes.
-            1 predicts in this process.
-        executor: any `concurrent.futures.Executor`, for example that of a `dask` client; the
-            predictor is sent with every cube. It is not shut down here.
+        count: processes; 1 works in this one. With an executor, cubes in hand at a time.
+        devices: process k works on `devices[k % len(devices)]`; with several devices there are at
+            least as many processes. None leaves the network where it is.
+        executor: any `concurrent.futures.Executor` in place of processes of our own.
+        client: of a `dask.distributed` cluster, in place of both (`cluster.open_cluster`).
+        timeout: seconds that a cube may take before it is taken from its worker, which is killed.
+            By default an hour; this process cannot take a cube from itself, so one worker that
+            must not hang needs a timeout given, and becomes a process of its own.
     """
 
-    def __init__(
-        self, predictor: CubePredictor, count: int = 1, executor: Executor | None = None
-    ) -> None:
-        if count < 1:
-            raise ValueError(f"`workers` must be 1 or more, got {count}")
-        if executor is None and count > 1 and isinstance(predictor.volume.data, np.memmap):
+    count: int = 1
+    devices: tuple[str, ...] = ()
+    executor: Executor | None = None
+    client: Any = None
+    timeout: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.count < 1:
+            raise ValueError(f"`workers` must be 1 or more, got {self.count}")
+        if self.timeout is not None and not self.timeout > 0:
+            raise ValueError(f"`cube_timeout` must be positive, got {self.timeout}")
+        if len(self.devices) > self.count:
+            object.__setattr__(self, "count", len(self.devices))
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether other processes do the work."""
+        return bool(self.client or self.executor) or self.count > 1 or self.timeout is not None
+
+    @contextmanager
+    def crew(self, task: CubeTask, *, volumes: Sequence[Volume] = ()) -> Iterator[Crew]:
+        """A crew for a task, gone at the end of `with`.
+
+        Args:
+            task: a callable of a cube; see `CubeTask`.
+            volumes: that are sent with it; one in memory is refused if it would be copied.
+        """
+        with self._start(task, volumes) as crew:
+            yield crew
+
+    def _start(self, task: CubeTask, volumes: Sequence[Volume]) -> Crew:
+        timeout = self.timeout or TIMEOUT_S
+        if self.executor is not None:
+            return OnExecutor(task, self.count, self.executor, timeout=timeout)
+        if self.elsewhere and any(isinstance(volume.data, np.memmap) for volume in volumes):
             raise ValueError(
                 "`volume` is a memory map, which every worker process would copy whole; "
                 "open the file with topodelin.volumes.open_volume"
             )
-        self.count = count
-        self._predictor = predictor
-        self._executor = executor
-        self._pool: ProcessPoolExecutor | None = None
+        if self.client is not None:
+            from topodelin.delineation.crews.cluster import DaskCrew
 
-    def submit(self, cube: Index) -> Future[CubePrediction]:
-        """The prediction of a cube, now or later."""
-        if self._executor is not None:
-            return self._executor.submit(self._predictor, cube)
-        if self.count == 1:
-            return _at_once(self._predictor, cube)
-        if self._pool is None:
-            self._pool = start_pool(self._predictor, self.count)
-        try:
-            return self._pool.submit(predict_adopted, cube)
-        except BrokenExecutor as error:  # it broke before the cube was handed over
-            failed: Future[CubePrediction] = Future()
-            failed.set_exception(error)
-            return failed
+            return DaskCrew(task, self.client, device=self._one_device(), timeout=timeout)
+        if self.elsewhere:
+            return Processes(task, self.count, devices=self.devices, timeout=timeout)
+        return InProcess(task)
 
-    def replace_broken(self) -> None:
-        """Forget a pool in which a worker died; the next cube starts a new one."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
-            self._pool = None
-
-    def __enter__(self) -> "Workers":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.replace_broken()
+    def _one_device(self) -> str | None:
+        if len(self.devices) > 1:
+            raise ValueError(
+                "`device` must be one device with a cluster, the same name on every worker, got "
+                f"{', '.join(self.devices)}"
+            )
+        return self.devices[0] if self.devices else None
 
 
-def start_pool(predictor: CubePredictor, count: int) -> ProcessPoolExecutor:
-    """Fresh processes, each with the predictor and one thread of torch."""
-    return ProcessPoolExecutor(
-        count,
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_adopt,
-        initargs=(pickle.dumps(predictor),),
-    )
-
-
-def predict_adopted(cube: Index) -> CubePrediction:
-    """Runs in a worker process."""
-    return adopted_predictor()(cube)
-
-
-def adopted_predictor() -> CubePredictor:
-    """The predictor that this worker process was started with."""
-    if _adopted is None:
-        raise RuntimeError("only a worker started by `start_pool` has a predictor")
-    return _adopted
-
-
-def _adopt(pickled: bytes) -> None:
-    import torch
-
-    global _adopted
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the coordinator's to handle
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    torch.set_num_threads(1)
-    _adopted = pickle.loads(pickled)
-
-
-def _end_with_parent() -> None:
-    """A worker whose coordinator was killed must not wait for cubes for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-def _at_once(function: Any, cube: Index) -> Future[CubePrediction]:
-    """The call made now, as a future; only an interruption comes out of it directly."""
-    future: Future[CubePrediction] = Future()
-    try:
-        future.set_result(function(cube))
-    except Exception as error:
-        future.set_exception(error)
-    return future
+HERE = Workers()  # this process alone

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from topodelin.delineation.fragments import Fragment
+from topodelin.delineation.tracing.fragments import Fragment
+from topodelin.graphs import NeuriteGraph
 from topodelin.graphs.voxel_edges import voxel_edges
 from topodelin.volumes import Index, Spacing
 
@@ -36,6 +37,16 @@ class SkeletonGraph:
     def __len__(self) -> int:
         return len(self.voxels)
 
+    def select(self, keep: np.ndarray) -> "SkeletonGraph":
+        """The nodes marked in `keep` ((N,) bool) and the edges between them."""
+        renumber = np.cumsum(keep) - 1
+        inside = self.edges[keep[self.edges].all(axis=1)]
+        return SkeletonGraph(self.voxels[keep], self.distances[keep], renumber[inside])
+
+    def placed(self, spacing: Spacing) -> NeuriteGraph:
+        """The same graph in µm."""
+        return NeuriteGraph(self.voxels * np.asarray(spacing), self.edges)
+
 
 def stitch(fragments: Iterable[Fragment], shape: Index, spacing: Spacing) -> SkeletonGraph:
     """One graph of all skeleton voxels; the order of the fragments does not matter.
@@ -51,20 +62,46 @@ def stitch(fragments: Iterable[Fragment], shape: Index, spacing: Spacing) -> Ske
             np.zeros((0, 3), np.int64), np.zeros(0, np.float32), np.zeros((0, 2), np.int64)
         )
     keys = np.concatenate([part.keys for part in parts])
-    order = np.argsort(keys)
-    keys, distances = keys[order], np.concatenate([part.distances for part in parts])[order]
+    distances = np.concatenate([part.distances for part in parts])
     crossings = np.concatenate([part.crossings for part in parts])
-    borders = np.unique(np.concatenate([part.borders for part in parts]), axis=0)
+    borders = np.concatenate([part.borders for part in parts])
+    links = repairs(crossings, borders, np.sort(keys), shape, spacing)
+    return assemble(keys, distances, links, shape)
 
+
+def repairs(
+    crossings: np.ndarray, borders: np.ndarray, keys: np.ndarray, shape: Index, spacing: Spacing
+) -> np.ndarray:
+    """(E, 2) edges, as keys, in place of crossings whose far voxel its owner does not have.
+
+    Args:
+        crossings, borders: those of [`Fragment`][]; of all cubes that touch the ones concerned.
+        keys: (N,) ascending, the skeleton voxels of these cubes near their borders, or all.
+        shape: voxels of the working grid.
+        spacing: µm per voxel `(z, y, x)`.
+    """
     open_ends = crossings[~_among(crossings[:, 1], keys)]
-    repairs = _lead_on(open_ends, borders, keys, shape, spacing)
-    named = np.setdiff1d(repairs, keys)
+    return _lead_on(open_ends, np.unique(borders, axis=0), keys, shape, spacing)
+
+
+def assemble(
+    keys: np.ndarray, distances: np.ndarray, links: np.ndarray, shape: Index
+) -> SkeletonGraph:
+    """The graph of skeleton voxels that touch or are linked; nodes come in the order of keys.
+
+    Args:
+        keys: (N,) int64, in any order; each once.
+        distances: (N,) float32.
+        links: (E, 2) pairs of keys (`repairs`); a key that is not among `keys` becomes a node.
+        shape: voxels of the working grid, for the keys.
+    """
+    named = np.setdiff1d(links, keys)
     keys = np.concatenate([keys, named])
     order = np.argsort(keys)
     keys = keys[order]
     distances = np.concatenate([distances, np.full(len(named), np.nan, np.float32)])[order]
     voxels = np.stack(np.unravel_index(keys, shape), axis=1).astype(np.int64)
-    edges = np.concatenate([voxel_edges(voxels), np.searchsorted(keys, repairs)])
+    edges = np.concatenate([voxel_edges(voxels), np.searchsorted(keys, links)])
     return SkeletonGraph(voxels, distances, np.unique(np.sort(edges, axis=1), axis=0))
 
 
