@@ -57,7 +57,7 @@ class ZarrChunks(LazyArray):
         self._forget()
 
     def _forget(self) -> None:
-        self._kept: OrderedDict[Path, tuple[Signature, np.ndarray]] = OrderedDict()
+        self._kept: OrderedDict[str, tuple[Signature, np.ndarray]] = OrderedDict()
         self._bytes, self._lock = 0, Lock()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -92,7 +92,7 @@ class ZarrChunks(LazyArray):
 
     def _chunk(self, place: Sequence[int]) -> np.ndarray | None:
         """The voxels of a chunk, None where it was not written."""
-        path = self.folder / self.metadata.encode_chunk_key(tuple(place))
+        path = f"{self.folder}/{self.metadata.encode_chunk_key(tuple(place))}"
         try:
             status = os.stat(path)
         except FileNotFoundError:
@@ -102,7 +102,8 @@ class ZarrChunks(LazyArray):
             if path in self._kept and self._kept[path][0] == signature:
                 self._kept.move_to_end(path)
                 return self._kept[path][1]
-        chunk = self._decoded(path.read_bytes())
+        with open(path, "rb") as file:
+            chunk = self._decoded(file.read())
         self._keep(path, signature, chunk)
         return chunk
 
@@ -116,7 +117,7 @@ class ZarrChunks(LazyArray):
             raise ValueError(f"a chunk holds {voxels.size} bytes in the place of {expected}")
         return voxels.view(self.stored).reshape(self.chunks)
 
-    def _keep(self, path: Path, signature: Signature, chunk: np.ndarray) -> None:
+    def _keep(self, path: str, signature: Signature, chunk: np.ndarray) -> None:
         with self._lock:
             former = self._kept.pop(path, None)
             self._bytes += chunk.nbytes - (0 if former is None else former[1].nbytes)
@@ -141,13 +142,15 @@ def write_chunk(folder: Path, array: Any, place: Sequence[int], voxels: np.ndarr
         whole = np.full(chunks, array.fill_value, dtype)
         whole[tuple(slice(0, n) for n in voxels.shape)] = voxels
     whole = np.ascontiguousarray(whole, dtype=dtype)
-    path = folder / array.metadata.encode_chunk_key(tuple(place))
-    draft = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.partial")
+    path = f"{folder}/{array.metadata.encode_chunk_key(tuple(place))}"
+    draft = f"{path}.{uuid.uuid4().hex[:8]}.partial"
     compressor = array.metadata.compressor
     encoded = whole.tobytes() if compressor is None else compressor.encode(whole)
     try:
-        draft.write_bytes(encoded)
+        file = open(draft, "wb")
     except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_bytes(encoded)
-    draft.replace(path)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        file = open(draft, "wb")
+    with file:
+        file.write(encoded)
+    os.replace(draft, path)

@@ -14,7 +14,7 @@ from typing import Any
 from tests.topodelin.delineation.stand_in import Inverse, card, fork_in_space
 from topodelin.delineation import delineate
 from topodelin.delineation.frontier import Frontier
-from topodelin.delineation.tracing import pipeline as tracing
+from topodelin.delineation.tracing import forest_files
 from topodelin.volumes import OmeZarrWriter
 
 pipeline = sys.modules["topodelin.delineation.delineate"]  # the name itself is the function's
@@ -24,9 +24,9 @@ POINTS: dict[str, tuple[Any, str]] = {
     "before_a_mark": (Frontier, "finish"),
     "before_settings": (pipeline, "write_whole"),
     "before_tracing": (pipeline, "trace"),
-    "before_a_swc_file": (tracing, "write_swc"),
-    "before_the_swap": (tracing.os, "replace"),
-    "before_the_table": (tracing, "write_whole"),
+    "before_a_swc_file": (forest_files, "write_swc"),
+    "before_the_swap": (forest_files.os, "replace"),
+    "before_the_table": (forest_files, "write_whole"),
 }
 
 

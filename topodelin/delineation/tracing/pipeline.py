@@ -11,8 +11,6 @@ Memory is that of the largest neuron, a few cubes, and some numbers for each cub
 run that was killed makes no fragment twice; the rest is done again. The result depends on neither.
 """
 
-import os
-import shutil
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -20,6 +18,7 @@ from dataclasses import replace
 from topodelin.delineation.crews.workers import HERE, Workers
 from topodelin.delineation.run_folder import RunFolder, write_whole
 from topodelin.delineation.tracing.bridging import Bridge
+from topodelin.delineation.tracing.forest_files import ForestFiles
 from topodelin.delineation.tracing.fragment_store import FragmentStore
 from topodelin.delineation.tracing.fragmenting import make_fragments
 from topodelin.delineation.tracing.linking import link, skeletons
@@ -38,10 +37,9 @@ from topodelin.delineation.tracing.suspicious import (
     failed_spots,
 )
 from topodelin.delineation.tracing.trace_source import TraceSource
-from topodelin.delineation.tracing.tree_files import COLUMNS, TreeFiles, as_written, table, tree_row
+from topodelin.delineation.tracing.tree_files import TreeFiles, table
 from topodelin.delineation.tracing.tree_radii import tree_radii
 from topodelin.delineation.tracing.tree_rule import TreeRule
-from topodelin.graphs import write_swc
 
 __all__ = ["CACHE_BYTES", "TraceSource", "trace"]
 
@@ -98,70 +96,56 @@ def _write(
 ) -> TreeFiles:
     """Write every neuron, then the tables, and let them take the place of what was there."""
     shape, spacing = source.lattice.shape, source.distance_map.spacing
-    shutil.rmtree(folder.trees_in_work, ignore_errors=True)
-    folder.trees_in_work.mkdir()
+    forest = ForestFiles(folder, header)
     ends = {bridge: bridge_marks(bridge, shape) for bridge in (*made, *missed)}
+    seen = _grow_all(source, rule, pieces, store, made, [*ends.values()], forest, tell)
+    forest.number()
+    spots = [forest.numbered(spot) for spot in seen]
+    spots += [replace(spot, trees=forest.trees_of(marks)) for spot, marks in pieces.crossings]
+    spots += [
+        bridge_spot(bridge, spacing, forest.trees_of(marks))
+        for bridge, marks in ends.items()
+        if bridge.refused or bridge.confidence < WEAK
+    ]
+    spots += failed_spots(source)
+    lines = [bridge_row(bridge, spacing, forest.trees_of(ends[bridge])) for bridge in made]
+    forest.put_in_place()
+    write_spots(folder.spots, ranked(spot for spot in spots if spot.trees or spot.size_um))
+    write_whole(folder.bridges, table(lines, BRIDGE_COLUMNS))
+    forest.write_table()
+    return forest.read_back()
+
+
+def _grow_all(
+    source: TraceSource,
+    rule: TreeRule,
+    pieces: Pieces,
+    store: PieceStore,
+    bridges: Sequence[Bridge],
+    ends: Sequence[Sequence[Mark]],
+    forest: ForestFiles,
+    tell: Progress,
+) -> list[Spot]:
+    """Grow and write one neuron after the other; the spots that were seen on their trees."""
     wanted: dict[int, list[int]] = defaultdict(list)
-    for piece, key in [
-        *(mark for pair in ends.values() for mark in pair),
-        *(mark for _, marks in pieces.crossings for mark in marks),
-    ]:
-        wanted[piece].append(key)
-    stored = pieces.stored
-    radii = tree_radii(source, rule, stored)
-    on_tree: dict[Mark, int] = {}
-    rows: list[tuple[float, list[str], bool]] = []
+    for marks in [*ends, *(marks for _, marks in pieces.crossings)]:
+        for piece, key in marks:
+            wanted[piece].append(key)
+    radii = tree_radii(source, rule, pieces.stored)
     spots: list[Spot] = []
-    for done, (chosen, bridges) in enumerate(neurons(store.count, made), 1):
+    for done, (chosen, between) in enumerate(neurons(store.count, bridges), 1):
         for grown in grow(
-            chosen, bridges, store, shape, spacing, source.seeds, pieces.held, wanted, rule,
+            chosen, between, store, source.lattice.shape, source.distance_map.spacing,
+            source.seeds, pieces.held, wanted, rule,
             threshold=source.threshold,
             report_seeds=source.seeds_given,
             radii=radii,
         ):  # fmt: skip
-            tree = replace(grown.tree, graph=as_written(grown.tree.graph))
-            number = len(rows)
-            write_swc(
-                folder.trees_in_work / f"grown_{number}.swc",
-                tree.graph,
-                header=header,
-                roots=[tree.root],
-            )
-            rows.append((tree.graph.length, tree_row(tree), tree.holds_seed))
-            on_tree |= dict.fromkeys(grown.marks, number)
-            seen = [*grown.spots, *end_spots(tree, source, stored)]
+            tree, number = forest.add(grown.tree, grown.marks)
+            seen = [*grown.spots, *end_spots(tree, source, pieces.stored)]
             spots += [replace(spot, trees=(number,)) for spot in seen]
-        tell("writing", done, store.count - len(made))
-    order = sorted(
-        range(len(rows)), key=lambda n: (-rows[n][0], [float(v) for v in rows[n][1][4:]])
-    )
-    rank = {number: place for place, number in enumerate(order, 1)}
-    digits = max(4, len(str(len(rows))))
-    names = [f"tree_{place:0{digits}d}" for place in range(1, len(rows) + 1)]
-    for number, name in zip(order, names, strict=True):
-        path = folder.trees_in_work / f"grown_{number}.swc"
-        os.replace(path, path.with_name(f"{name}.swc"))
-
-    def trees_of(marks: Sequence[Mark]) -> tuple[int, ...]:
-        return tuple(sorted({rank[on_tree[mark]] for mark in marks if mark in on_tree}))
-
-    spots = [replace(spot, trees=tuple(rank[n] for n in spot.trees)) for spot in spots]
-    spots += [replace(spot, trees=trees_of(marks)) for spot, marks in pieces.crossings]
-    for bridge in (*made, *missed):
-        if bridge.refused or bridge.confidence < WEAK:
-            spots.append(bridge_spot(bridge, spacing, trees_of(ends[bridge])))
-    spots += failed_spots(source)
-    lines = [bridge_row(bridge, spacing, trees_of(ends[bridge])) for bridge in made]
-    if folder.trees.exists():
-        shutil.rmtree(folder.trees)
-    os.replace(folder.trees_in_work, folder.trees)
-    chosen_rows = [rows[number] for number in order]
-    write_spots(folder.spots, ranked(spot for spot in spots if spot.trees or spot.size_um))
-    write_whole(folder.bridges, table(lines, BRIDGE_COLUMNS))
-    cells = [[name, *row] for name, (_, row, _) in zip(names, chosen_rows, strict=True)]
-    write_whole(folder.table, table(cells, COLUMNS))
-    lengths, seeded = [row[0] for row in chosen_rows], [row[2] for row in chosen_rows]
-    return TreeFiles(folder, names, lengths, seeded)
+        tell("writing", done, store.count - len(bridges))
+    return spots
 
 
 def _stage(tell: Progress, what: str) -> Callable[[int, int], None]:
