@@ -73,7 +73,7 @@ def test_the_parts_of_a_cube_make_up_its_time() -> None:
     for line in benchmark.main(["--toy"]):
         names = ("read", "normalise", "frame", "foreground", "write", "transaction", "other")
         assert sum(line[name] for name in names) == pytest.approx(line["total"], abs=0.01)
-        assert min(line[name] for name in names) > 0
+        assert min(line[name] for name in names if name != "other") > 0  # that is what is left
         assert line["cubes_visited"] > 1
 
 

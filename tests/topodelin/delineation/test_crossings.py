@@ -31,11 +31,14 @@ def test_two_neurites_that_cross_are_reported_and_split_if_asked(
     assert spot["trees"] == "1 2"
 
 
-def test_two_neurites_that_touch_side_by_side_are_taken_apart(tmp_path: Path) -> None:
-    bow = [(12.0, 60.0, 4.0), (12.0, 35.0, 32.0), (12.0, 60.0, 60.0)]
-    straight = [(12.0, 32.0, 4.0), (12.0, 32.0, 60.0)]
-    distance = distances([straight, bow], SHAPE)
-    assert len(traced(tmp_path, distance, SPLIT)) in (1, 2), "a bow is no straight neurite"
+def test_two_neurites_that_touch_side_by_side_are_told_and_never_split(tmp_path: Path) -> None:
+    bow = [(12.0, 46.0, 4.0), (12.0, 35.0, 64.0), (12.0, 46.0, 124.0)]
+    straight = [(12.0, 32.0, 4.0), (12.0, 32.0, 124.0)]
+    distance = distances([straight, bow], (24, 64, 128))
+    (tree,) = traced(tmp_path, distance, SPLIT)
+    (spot,) = [row for row in rows(tmp_path / "spots.csv") if row["kind"] == "crossing"]
+    assert "run nearly side by side; left joined" in spot["note"] and spot["trees"] == "1"
+    assert abs(float(spot["x_um"]) - 64) < 6
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ or an H with a short stretch between two neurites that pass. A neurite runs on s
 place is read by its arms. Each arm has a direction, measured beyond the width of the neurites where
 they no longer disturb each other. Of the three ways to make two pairs of four arms the straightest
 is taken; it is a crossing when both pairs run on within `STRAIGHT` and the other ways are clearly
-worse. A neurite that branches has an arm that ends there, so no such pairing.
+worse. A neurite that branches has an arm that ends there, so no such pairing. Where two pairings are
+straight, neurites touch that run nearly side by side: that is told, and never split.
 
 The *straightness* of a pair is the cosine of the angle by which one arm turns into the other, and
 that of a crossing the smaller of its two.
@@ -38,12 +39,14 @@ class Crossing:
         pairs: `((a, b), (c, d))`, the arms that belong together, each by its node next to the path.
         ends: the node of the path that each of `a, b, c, d` is joined to.
         straightness: from `STRAIGHT` to 1.
+        clear: whether the other ways to pair the arms are clearly worse.
     """
 
     path: np.ndarray
     pairs: tuple[tuple[int, int], tuple[int, int]]
     ends: tuple[int, int, int, int]
     straightness: float
+    clear: bool = True
 
     @property
     def centre(self) -> int:
@@ -98,11 +101,12 @@ def find_crossings(
 def split_crossings(
     forest: SkeletonGraph, crossings: list[Crossing]
 ) -> tuple[SkeletonGraph, np.ndarray]:
-    """The forest with the two neurites of each crossing apart, and where its nodes were before.
+    """The forest with the two neurites of each clear crossing apart, and where its nodes were.
 
     Neurites that cross each keep their own copy of the nodes that they shared; the stretch between
     two that only passed each other goes. Nodes without edges go.
     """
+    crossings = [crossing for crossing in crossings if crossing.clear]
     edges = [tuple(pair) for pair in np.sort(forest.edges, axis=1).tolist()]
     rows = {pair: row for row, pair in enumerate(edges)} if crossings else {}
     came_from = list(range(len(forest)))
@@ -143,7 +147,9 @@ def _judged(
     order = np.argsort(sums)
     (p, q), (r, s) = PAIRINGS[order[-1]]
     straightness = float(min(cosines[p, q], cosines[r, s]))
-    if straightness < STRAIGHT or sums[order[-1]] - sums[order[-2]] < CLEARLY:
+    clear = sums[order[-1]] - sums[order[-2]] >= CLEARLY
+    either = min(cosines[pair] for pair in PAIRINGS[order[-2]]) >= STRAIGHT
+    if straightness < STRAIGHT or not (clear or either):
         return None
     nodes = [int(arm[1]) for arm in arms]
     ends = [int(arm[0]) for arm in arms]
@@ -152,6 +158,7 @@ def _judged(
         ((nodes[p], nodes[q]), (nodes[r], nodes[s])),
         (ends[p], ends[q], ends[r], ends[s]),
         min(1.0, straightness),
+        bool(clear),
     )
 
 

@@ -42,6 +42,9 @@ def crossing_spot(
     z, y, x = positions[crossing.centre].tolist()
     sure = crossing.straightness
     length = float(np.linalg.norm(np.diff(positions[crossing.path], axis=0), axis=1).sum())
+    if not crossing.clear:
+        note = "two neurites touch here that run nearly side by side; left joined"
+        return Spot("crossing", (z, y, x), sure, length, (), note)
     done = "split" if split else "left joined"
     note = f"two neurites run straight on here; {done}"
     return Spot("crossing", (z, y, x), 1 - sure if split else sure, length, (), note)
