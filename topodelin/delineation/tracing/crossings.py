@@ -6,8 +6,8 @@ or an H with a short stretch between two neurites that pass. A neurite runs on s
 place is read by its arms. Each arm has a direction, measured beyond the width of the neurites where
 they no longer disturb each other. Of the three ways to make two pairs of four arms the straightest
 is taken; it is a crossing when both pairs run on within `STRAIGHT` and the other ways are clearly
-worse. A neurite that branches has an arm that ends there, so no such pairing. Where two pairings are
-straight, neurites touch that run nearly side by side: that is told, and never split.
+worse. A neurite that branches has an arm that ends there, so no such pairing. Where two pairings
+are straight, neurites touch that run nearly side by side: that is told, and never split.
 
 The *straightness* of a pair is the cosine of the angle by which one arm turns into the other, and
 that of a crossing the smaller of its two.
