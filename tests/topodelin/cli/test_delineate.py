@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from topodelin.cli import app, verbs  # noqa: F401  (registers the verbs)
+from topodelin.cli import app, main, verbs  # noqa: F401  (registers the verbs)
 from topodelin.delineation import planning
 from topodelin.delineation.frontier import Frontier
 from topodelin.delineation.memory import CubeCost
@@ -173,3 +174,31 @@ def test_options_of_the_engine_reach_it(
     with pytest.raises(ValueError, match="`--within` must be two corners"):
         CliRunner().invoke(app, [*called(volume, "-o", "x"), "--within", "1,2"],
                            catch_exceptions=False)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("spacing", "says"),
+    [
+        (["--spacing", "1e-6,1e-6,1e-6"], "is it in metres"),
+        (["--spacing", "1,1"], "must be three numbers z,y,x"),
+        ([], "does not tell the size of its voxels; .*--spacing z,y,x"),
+    ],
+    ids=["absurd", "two numbers", "missing"],
+)
+def test_a_spacing_that_cannot_be_is_one_line_and_nothing_is_written(
+    volume: Path,
+    model: Path,
+    tmp_path: Path,
+    spacing: list[str],
+    says: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = tmp_path / "run"
+    words = ["topodelin", "delineate", str(volume), "-o", str(run), "--model", str(model)]
+    monkeypatch.setattr("sys.argv", [*words, *spacing])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2 and not run.exists()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.search(says, line)
